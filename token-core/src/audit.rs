@@ -1,0 +1,16 @@
+//! Where events go onward: a log, a SIEM, mail.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+
+use crate::event::Event;
+
+/// Receives every event after its change was committed: at least once, and in order for each subject.
+///
+/// A slow or failing sink delays later events of the same subject and nothing else; changes never wait for it.
+#[async_trait]
+pub trait AuditSink: Send + Sync + 'static {
+    /// Takes one event. `Ok` promises that it is kept; after an error it is delivered again later.
+    async fn deliver(&self, event: &Event) -> Result<(), Box<dyn Error + Send + Sync>>;
+}

@@ -1,0 +1,70 @@
+//! Base62: the digits `0-9A-Za-z`, which survive a double click, a URL and a shell.
+
+use zeroize::Zeroizing;
+
+use crate::random::{Random, RandomError};
+
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+pub(crate) fn is_base62(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// A number, most significant digit first, padded with `0` to the six digits that any `u32` fits in.
+pub(crate) fn encode_u32(number: u32) -> [u8; 6] {
+    let mut digits = [b'0'; 6];
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[(rest % 62) as usize];
+        rest /= 62;
+    }
+    digits
+}
+
+/// `N` digits, each uniform: bytes from 248 up are thrown away, since 256 is not a multiple of 62.
+pub(crate) fn random_digits<const N: usize>(random: &Random) -> Result<Zeroizing<[u8; N]>, RandomError> {
+    let mut digits = Zeroizing::new([0; N]);
+    let mut filled = 0;
+    let mut pool = Zeroizing::new([0; N]);
+    while filled < N {
+        random.fill(pool.as_mut_slice())?;
+        for byte in pool.iter().filter(|byte| **byte < 248) {
+            if filled == N {
+                break;
+            }
+            digits[filled] = DIGITS[(byte % 62) as usize];
+            filled += 1;
+        }
+    }
+    Ok(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_padded_to_six_digits_most_significant_first() {
+        assert_eq!(&encode_u32(0), b"000000");
+        assert_eq!(&encode_u32(61), b"00000z");
+        assert_eq!(&encode_u32(62), b"000010");
+        assert_eq!(&encode_u32(u32::MAX), b"4gfFC3");
+    }
+
+    /// Chi-squared over 62 digits of 620,000 draws from a fixed seed; 61 degrees of freedom, p < 0.001 above 100.9.
+    #[test]
+    fn random_digits_are_uniform() {
+        use chacha20::rand_core::SeedableRng;
+        let random = Random::injected(chacha20::ChaCha20Rng::from_seed([7; 32]));
+        let mut counts = [0_u32; 128];
+        for _ in 0..20_000 {
+            for digit in random_digits::<31>(&random).unwrap().iter() {
+                counts[usize::from(*digit)] += 1;
+            }
+        }
+        let expected = 10_000.0;
+        let chi: f64 =
+            DIGITS.iter().map(|digit| (f64::from(counts[usize::from(*digit)]) - expected).powi(2) / expected).sum();
+        assert!(chi < 100.9, "chi-squared {chi}");
+    }
+}

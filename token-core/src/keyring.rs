@@ -1,0 +1,339 @@
+//! Master keys, the subkeys derived from them, and what the subkeys make.
+
+use std::fmt;
+
+use base64ct::{Base64, Base64Unpadded, Encoding};
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::random::{Random, RandomError};
+use crate::secret::{Digest, Generation, Secret, VERIFIER_LEN};
+use crate::text::KeyId;
+use crate::token::TokenId;
+
+type HmacSha256 = Hmac<Sha256>;
+
+const MASTER_KEY_MIN: usize = 32;
+const MASTER_KEY_MAX: usize = 1024;
+
+/// One or more master keys, the first of which makes everything new.
+///
+/// Written as `id:base64,id:base64` (commas or white space between keys), each key at least 32 random bytes.
+/// To change keys, put a new one first and keep the old ones while anything made with them lives: an old digest
+/// still verifies, and is remade under the first key as its token is used.
+///
+/// Only subkeys are held in memory: HKDF-SHA256 (RFC 5869) of each master key, without salt, with
+/// `info = "api-tokens/v1/" + purpose`.
+///
+/// ```
+/// use token_core::Keyring;
+///
+/// let text = Keyring::generate("k1")?;               // keep this text in a secret store
+/// let keyring = Keyring::parse(&text)?;
+/// assert_eq!(keyring.current().as_str(), "k1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Keyring {
+    /// Never empty; the first is the current one.
+    keys: Vec<Subkeys>,
+}
+
+struct Subkeys {
+    id: KeyId,
+    digest: HmacSha256,
+    seal: HmacSha256,
+    receipt: XChaCha20Poly1305,
+    check: KeyCheck,
+}
+
+/// A value that tells whether two processes hold the same master key under one id, and nothing else about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyCheck([u8; 16]);
+
+impl KeyCheck {
+    /// The 16 bytes, for a store to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyCheck(")?;
+        crate::text::write_hex(f, &self.0)?;
+        f.write_str(")")
+    }
+}
+
+/// Why a keyring can't be made. Never carries key material.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyringError {
+    /// The environment variable is not set, or is not Unicode.
+    #[error(
+        "environment variable {0} is not set or not text; set it to id:base64, where base64 decodes to 32 random bytes or more"
+    )]
+    Variable(String),
+    /// There is no key in the text.
+    #[error("the keyring is empty; write id:base64, where base64 decodes to 32 random bytes or more")]
+    Empty,
+    /// A key has no id, or an id that is not allowed.
+    #[error("key {position} of the keyring: write id:base64, with an id of 1 to 32 of A-Z a-z 0-9 . _ -")]
+    Id {
+        /// Which key, counted from 1.
+        position: usize,
+    },
+    /// A key is not base64.
+    #[error("key {id} is not valid base64 (standard alphabet, with or without padding)")]
+    Base64 {
+        /// The key's id.
+        id: KeyId,
+    },
+    /// A key is shorter than 32 bytes, longer than 1024, or one byte repeated.
+    #[error("key {id} is not a strong key: it must decode to 32 to 1024 random bytes")]
+    Weak {
+        /// The key's id.
+        id: KeyId,
+    },
+    /// Two keys share an id, or one key has two ids.
+    #[error("key {id} repeats the id or the bytes of an earlier key; every key needs its own")]
+    Duplicate {
+        /// The id of the later of the two.
+        id: KeyId,
+    },
+}
+
+impl Keyring {
+    /// Reads a keyring from an environment variable.
+    ///
+    /// # Errors
+    /// [`KeyringError`], which names what to mend and never the key.
+    pub fn from_env(variable: &str) -> Result<Keyring, KeyringError> {
+        let text = std::env::var(variable).map_err(|_| KeyringError::Variable(variable.to_owned()))?;
+        Keyring::parse(&Zeroizing::new(text))
+    }
+
+    /// Reads a keyring from its text.
+    ///
+    /// # Errors
+    /// [`KeyringError`], which names what to mend and never the key.
+    pub fn parse(text: &str) -> Result<Keyring, KeyringError> {
+        let mut keys: Vec<Subkeys> = Vec::new();
+        let parts = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty());
+        for (index, part) in parts.enumerate() {
+            let position = index + 1;
+            let (id, key) = part.split_once(':').ok_or(KeyringError::Id { position })?;
+            let id = KeyId::new(id).map_err(|_| KeyringError::Id { position })?;
+            let decoded = if key.ends_with('=') { Base64::decode_vec(key) } else { Base64Unpadded::decode_vec(key) };
+            let master = Zeroizing::new(decoded.map_err(|_| KeyringError::Base64 { id: id.clone() })?);
+            let key = Subkeys::derive(id, &master)?;
+            if keys.iter().any(|earlier| earlier.id == key.id || earlier.check == key.check) {
+                return Err(KeyringError::Duplicate { id: key.id });
+            }
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return Err(KeyringError::Empty);
+        }
+        Ok(Keyring { keys })
+    }
+
+    /// The text of a keyring with one new key of 32 random bytes, to be kept in a secret store.
+    ///
+    /// # Errors
+    /// [`GenerateError`] if the id is not allowed or the operating system gave no random bytes.
+    pub fn generate(id: &str) -> Result<Zeroizing<String>, GenerateError> {
+        let id = KeyId::new(id)?;
+        let mut key = Zeroizing::new([0; 32]);
+        Random::Os.fill(key.as_mut_slice())?;
+        let encoded = Zeroizing::new(Base64::encode_string(key.as_slice()));
+        let mut text = Zeroizing::new(String::with_capacity(id.as_str().len() + 1 + encoded.len()));
+        text.push_str(id.as_str());
+        text.push(':');
+        text.push_str(&encoded);
+        Ok(text)
+    }
+
+    /// The id of the key that makes everything new.
+    #[must_use]
+    pub fn current(&self) -> &KeyId {
+        &self.keys[0].id
+    }
+
+    /// The check value of every key, the current one first.
+    pub fn checks(&self) -> impl Iterator<Item = (&KeyId, KeyCheck)> {
+        self.keys.iter().map(|key| (&key.id, key.check))
+    }
+
+    /// Whether the keyring holds a key of this id.
+    #[must_use]
+    pub fn holds(&self, id: &KeyId) -> bool {
+        self.find(id).is_some()
+    }
+
+    fn find(&self, id: &KeyId) -> Option<&Subkeys> {
+        self.keys.iter().find(|key| key.id == *id)
+    }
+
+    /// The digest of a new secret, under the current key.
+    pub(crate) fn digest(&self, verifier: &[u8; VERIFIER_LEN], token: TokenId, generation: Generation) -> Digest {
+        self.keys[0].digest(verifier, token, generation)
+    }
+
+    /// Whether the verifier is the one that the secret's digest was made of. Does the work of one digest whatever
+    /// it is given: without a secret, or with one under an unknown key, on a decoy.
+    pub(crate) fn verify(&self, verifier: &[u8; VERIFIER_LEN], secret: Option<&Secret>) -> Verdict {
+        let key = secret.and_then(|secret| self.find(&secret.key));
+        let (token, generation) =
+            secret.map_or((TokenId::NIL, Generation::FIRST), |secret| (secret.token, secret.generation));
+        let presented = key.unwrap_or(&self.keys[0]).digest(verifier, token, generation);
+        let stored = secret.map_or(Digest::from_bytes([0; 32]), |secret| secret.digest);
+        let equal = presented.ct_eq(&stored);
+        match (secret, key) {
+            (None, _) => Verdict::Unknown,
+            (Some(_), None) => Verdict::UnknownKey,
+            (Some(_), Some(key)) if equal => Verdict::Right { current_key: key.id == self.keys[0].id },
+            (Some(_), Some(_)) => Verdict::Wrong,
+        }
+    }
+
+    /// The seal of canonical bytes, under the current key.
+    pub(crate) fn seal(&self, canonical: &[u8]) -> (KeyId, [u8; 32]) {
+        (self.keys[0].id.clone(), self.keys[0].seal.clone().chain_update(canonical).finalize().into_bytes().into())
+    }
+
+    /// Whether a seal fits the canonical bytes; `None` if its key is not on the ring.
+    pub(crate) fn seal_fits(&self, canonical: &[u8], key: &KeyId, seal: &[u8; 32]) -> Option<bool> {
+        let made = self.find(key)?.seal.clone().chain_update(canonical).finalize().into_bytes();
+        Some(made.as_slice().ct_eq(seal).into())
+    }
+
+    /// Encrypts a receipt: nonce, ciphertext and tag. The nonce is 192 random bits, so it never repeats.
+    pub(crate) fn encrypt_receipt(&self, plain: &[u8], random: &Random) -> Result<Vec<u8>, RandomError> {
+        let nonce: [u8; 24] = random.array()?;
+        let payload = Payload { msg: plain, aad: RECEIPT_CONTEXT };
+        // Encryption fails only for messages of more than 256 GiB.
+        let sealed = self.keys[0].receipt.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Decrypts a receipt that any key of the ring made.
+    pub(crate) fn decrypt_receipt(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, ciphertext) = sealed.split_first_chunk::<24>()?;
+        let nonce = XNonce::from(*nonce);
+        self.keys
+            .iter()
+            .find_map(|key| key.receipt.decrypt(&nonce, Payload { msg: ciphertext, aad: RECEIPT_CONTEXT }).ok())
+    }
+}
+
+const RECEIPT_CONTEXT: &[u8] = b"api-tokens/receipt/v1";
+
+/// What the work on a verifier showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Right { current_key: bool },
+    Wrong,
+    Unknown,
+    UnknownKey,
+}
+
+/// Why a new key can't be generated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// The id is not allowed.
+    #[error(transparent)]
+    Id(#[from] crate::text::TextError),
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl Subkeys {
+    fn derive(id: KeyId, master: &[u8]) -> Result<Subkeys, KeyringError> {
+        let repeated = master.iter().all(|byte| Some(byte) == master.first());
+        if !(MASTER_KEY_MIN..=MASTER_KEY_MAX).contains(&master.len()) || repeated {
+            return Err(KeyringError::Weak { id });
+        }
+        let hkdf = Hkdf::<Sha256>::new(None, master);
+        let weak = || KeyringError::Weak { id: id.clone() };
+        let subkey = |purpose: &str| -> Result<Zeroizing<[u8; 32]>, KeyringError> {
+            let mut okm = Zeroizing::new([0; 32]);
+            // Fails only for more than 8,160 bytes of output.
+            hkdf.expand_multi_info(&[b"api-tokens/v1/", purpose.as_bytes()], okm.as_mut_slice()).map_err(|_| weak())?;
+            Ok(okm)
+        };
+        // HMAC takes a key of any length, so this never fails.
+        let keyed = |key: &[u8; 32]| HmacSha256::new_from_slice(key).map_err(|_| weak());
+        let mut check = [0; 16];
+        check.copy_from_slice(&subkey("check")?[..16]);
+        Ok(Subkeys {
+            digest: keyed(&*subkey("digest")?)?,
+            seal: keyed(&*subkey("seal")?)?,
+            receipt: XChaCha20Poly1305::new((&*subkey("receipt")?).into()),
+            check: KeyCheck(check),
+            id,
+        })
+    }
+
+    /// 52 bytes of message, so two compressions with the keyed state ready.
+    fn digest(&self, verifier: &[u8; VERIFIER_LEN], token: TokenId, generation: Generation) -> Digest {
+        let mac = self
+            .digest
+            .clone()
+            .chain_update(verifier)
+            .chain_update(token.as_bytes())
+            .chain_update(generation.number().to_be_bytes());
+        Digest::from_bytes(mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+    #[test]
+    fn a_keyring_says_what_is_wrong_with_it_and_never_the_key() {
+        let error = |text: &str| {
+            let error = Keyring::parse(text).unwrap_err();
+            assert!(!error.to_string().contains("MDEy") && !format!("{error:?}").contains("MDEy"));
+            error
+        };
+        let id = |id: &str| KeyId::new(id).unwrap();
+        assert_eq!(error(""), KeyringError::Empty);
+        assert_eq!(error(" ,\n"), KeyringError::Empty);
+        assert_eq!(error(KEY), KeyringError::Id { position: 1 });
+        assert_eq!(error(&format!("a b:{KEY}")), KeyringError::Id { position: 1 });
+        assert_eq!(error(&format!(":{KEY}")), KeyringError::Id { position: 1 });
+        assert_eq!(error("k1:!!"), KeyringError::Base64 { id: id("k1") });
+        assert_eq!(error("k1:MDEyMzQ1Njc4OWFiY2RlZg=="), KeyringError::Weak { id: id("k1") });
+        assert_eq!(error(&format!("k1:{}=", "A".repeat(43))), KeyringError::Weak { id: id("k1") });
+        assert_eq!(error(&format!("k1:{KEY},k1:{KEY}")), KeyringError::Duplicate { id: id("k1") });
+        assert_eq!(error(&format!("k1:{KEY},k2:{KEY}")), KeyringError::Duplicate { id: id("k2") });
+        assert_eq!(
+            Keyring::from_env("TOKEN_CORE_NO_SUCH_VARIABLE").unwrap_err(),
+            KeyringError::Variable("TOKEN_CORE_NO_SUCH_VARIABLE".into())
+        );
+    }
+
+    #[test]
+    fn debug_names_the_ids_only() {
+        let keyring = Keyring::parse(&format!("k1:{KEY}")).unwrap();
+        assert_eq!(format!("{keyring:?}"), r#"["k1"]"#);
+    }
+}

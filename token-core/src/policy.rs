@@ -1,0 +1,117 @@
+//! The operator's rules for every token.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::EventHead;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What every token must keep to, whoever makes it. Durations are in whole seconds where they are stored.
+///
+/// A change of policy is checked when tokens are made, edited and rotated; it never cuts the life of those that exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// How many live tokens an owner may have. Default 100.
+    pub live_tokens_per_owner: u32,
+    /// The longest life a token may be given, counted from the moment it is given. `None` sets no limit. Default one year.
+    #[serde(with = "optional_seconds")]
+    pub max_lifetime: Option<Duration>,
+    /// Whether a token may be made that never expires. Default no.
+    pub never_expires: bool,
+    /// The life of a token whose maker did not say. Default 90 days.
+    #[serde(with = "seconds")]
+    pub default_lifetime: Duration,
+    /// The longest overlap of a rotation. Default 7 days.
+    #[serde(with = "seconds")]
+    pub max_overlap: Duration,
+    /// The overlap of a rotation whose maker did not say. Default 24 hours.
+    #[serde(with = "seconds")]
+    pub default_overlap: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            live_tokens_per_owner: 100,
+            max_lifetime: Some(365 * DAY),
+            never_expires: false,
+            default_lifetime: 90 * DAY,
+            max_overlap: 7 * DAY,
+            default_overlap: DAY,
+        }
+    }
+}
+
+/// A policy that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The default life is zero, or longer than the longest.
+    #[error("policy: default_lifetime must be at least a second and at most max_lifetime")]
+    DefaultLifetime,
+    /// The default overlap is longer than the longest.
+    #[error("policy: default_overlap must be at most max_overlap")]
+    DefaultOverlap,
+    /// A duration of more than a thousand years, or with a fraction of a second.
+    #[error("policy: durations must be whole seconds, at most a thousand years")]
+    Duration,
+}
+
+impl Policy {
+    /// Checks that the rules agree with each other.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with the first that does not.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let durations =
+            [Some(self.default_lifetime), self.max_lifetime, Some(self.max_overlap), Some(self.default_overlap)];
+        if durations.into_iter().flatten().any(|span| span > 365_000 * DAY || span.subsec_nanos() != 0) {
+            return Err(PolicyError::Duration);
+        }
+        if self.default_lifetime.is_zero() || self.max_lifetime.is_some_and(|max| self.default_lifetime > max) {
+            return Err(PolicyError::DefaultLifetime);
+        }
+        if self.default_overlap > self.max_overlap {
+            return Err(PolicyError::DefaultOverlap);
+        }
+        Ok(())
+    }
+}
+
+/// The policy in force, as it is kept, with the head of its own event chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PolicyRow {
+    pub(crate) policy: Policy,
+    pub(crate) head: EventHead,
+}
+
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(span.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
+mod optional_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        span.map(|span| span.as_secs()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
+    }
+}

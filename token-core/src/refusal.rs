@@ -1,0 +1,190 @@
+//! Refusals: the exact reason for the log and the receipt, the class of it for the client.
+
+use std::fmt;
+
+use crate::format::ParseError;
+use crate::receipt::Receipt;
+
+/// Exactly why a request was refused. For logs, receipts and owners; the client is told the [`Class`] only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The request carries no credential of an accepted kind.
+    NoCredential,
+    /// The credential can't be read: two at once, empty, or not in the form of its scheme.
+    MalformedRequest,
+    /// The text does not start with the token prefix.
+    WrongPrefix,
+    /// The text does not have the length of a token.
+    WrongLength,
+    /// The text holds a character that no token has.
+    WrongAlphabet,
+    /// The checksum does not match.
+    WrongChecksum,
+    /// There is no secret of this selector.
+    UnknownSelector,
+    /// The secret part is wrong.
+    WrongVerifier,
+    /// The digest is under a key that is not on the keyring.
+    UnknownKey,
+    /// The token's or owner's row was changed behind the application's back.
+    BrokenSeal,
+    /// The token was revoked.
+    Revoked,
+    /// The host no longer knows the owner, or the owner's row is gone.
+    OwnerMissing,
+    /// All tokens of the owner are suspended.
+    OwnerSuspended,
+    /// The token's expiry has come.
+    Expired,
+    /// The secret was replaced by a rotation and its overlap has ended.
+    OverlapEnded,
+    /// The client's address is not in the token's networks.
+    NetworkNotAllowed,
+    /// The token is restricted to networks, and the client's address is not known.
+    AddressUnknown,
+    /// The token, under its owner's ceiling, lacks the scope.
+    InsufficientScope,
+    /// The store did not answer.
+    StoreUnavailable,
+    /// The host did not say what the owner may do.
+    CeilingUnavailable,
+}
+
+/// What the client learns of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// 401 with a challenge and no error.
+    NoCredentials,
+    /// 400 `invalid_request`.
+    MalformedRequest,
+    /// 401 `invalid_token`.
+    InvalidToken,
+    /// 403 `insufficient_scope`.
+    InsufficientScope,
+    /// 503 with `Retry-After`.
+    Unavailable,
+}
+
+const REASONS: [(Reason, &str, Class); 20] = [
+    (Reason::NoCredential, "no_credential", Class::NoCredentials),
+    (Reason::MalformedRequest, "malformed_request", Class::MalformedRequest),
+    (Reason::WrongPrefix, "wrong_prefix", Class::InvalidToken),
+    (Reason::WrongLength, "wrong_length", Class::InvalidToken),
+    (Reason::WrongAlphabet, "wrong_alphabet", Class::InvalidToken),
+    (Reason::WrongChecksum, "wrong_checksum", Class::InvalidToken),
+    (Reason::UnknownSelector, "unknown_selector", Class::InvalidToken),
+    (Reason::WrongVerifier, "wrong_verifier", Class::InvalidToken),
+    (Reason::UnknownKey, "unknown_key", Class::InvalidToken),
+    (Reason::BrokenSeal, "broken_seal", Class::InvalidToken),
+    (Reason::Revoked, "revoked", Class::InvalidToken),
+    (Reason::OwnerMissing, "owner_missing", Class::InvalidToken),
+    (Reason::OwnerSuspended, "owner_suspended", Class::InvalidToken),
+    (Reason::Expired, "expired", Class::InvalidToken),
+    (Reason::OverlapEnded, "overlap_ended", Class::InvalidToken),
+    (Reason::NetworkNotAllowed, "network_not_allowed", Class::InvalidToken),
+    (Reason::AddressUnknown, "address_unknown", Class::InvalidToken),
+    (Reason::InsufficientScope, "insufficient_scope", Class::InsufficientScope),
+    (Reason::StoreUnavailable, "store_unavailable", Class::Unavailable),
+    (Reason::CeilingUnavailable, "ceiling_unavailable", Class::Unavailable),
+];
+
+impl Reason {
+    /// Every reason there is.
+    pub fn all() -> impl ExactSizeIterator<Item = Reason> {
+        REASONS.iter().map(|(reason, ..)| *reason)
+    }
+
+    /// A number for stores and receipts; it never changes its meaning.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The reason of a number, or `None` for one that this version does not know.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Reason> {
+        REASONS.get(usize::from(code).checked_sub(1)?).map(|(reason, ..)| *reason)
+    }
+
+    /// A word for logs and programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        REASONS[self as usize].1
+    }
+
+    /// What the client learns.
+    #[must_use]
+    pub fn class(self) -> Class {
+        REASONS[self as usize].2
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<ParseError> for Reason {
+    fn from(error: ParseError) -> Reason {
+        match error {
+            ParseError::Prefix => Reason::WrongPrefix,
+            ParseError::Length => Reason::WrongLength,
+            ParseError::Alphabet => Reason::WrongAlphabet,
+            ParseError::Checksum => Reason::WrongChecksum,
+        }
+    }
+}
+
+/// A refused request.
+#[derive(Debug, thiserror::Error)]
+#[error("refused: {reason}")]
+pub struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) needed: Option<&'static str>,
+    pub(crate) receipt: Option<Receipt>,
+}
+
+impl Refusal {
+    /// Exactly why. Not for the client.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What the client may learn.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.reason.class()
+    }
+
+    /// The scope that was missing, for [`Class::InsufficientScope`].
+    #[must_use]
+    pub fn needed(&self) -> Option<&'static str> {
+        self.needed
+    }
+
+    /// The receipt to hand to the client. `None` only if no random bytes could be had for it.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_stable_and_words_unique() {
+        for (index, reason) in Reason::all().enumerate() {
+            assert_eq!(usize::from(reason.code()), index + 1);
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+            assert_eq!(Reason::all().filter(|other| other.as_str() == reason.as_str()).count(), 1);
+        }
+        assert_eq!(Reason::from_code(0), None);
+        assert_eq!(Reason::from_code(21), None);
+        assert_eq!(Reason::CeilingUnavailable.code(), 20);
+    }
+}

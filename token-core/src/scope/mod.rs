@@ -1,0 +1,10 @@
+//! What tokens may do: the catalog of scopes, grants of them, and the two questions asked of grants.
+
+mod catalog;
+mod grant;
+mod rights;
+
+pub(crate) use catalog::ScopeIndex;
+pub use catalog::{Catalog, CatalogError, Risk, Scope, ScopeDef};
+pub use grant::{Grant, GrantError, Grants, ResourceSet, Resources, ScopeName};
+pub use rights::{Ceiling, Rights};

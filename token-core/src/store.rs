@@ -1,0 +1,265 @@
+//! The storage trait: what a database must promise to keep tokens.
+//!
+//! To add a store, implement [`TokenStore`] and run the conformance suite of
+//! `token_core::testing` (feature `testing`) against it; each promise below is one of its checks.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::change::{Change, ChangeId, Committed, Outcome};
+use crate::clock::Time;
+use crate::event::{Event, Subject};
+use crate::owner::Owner;
+use crate::seal::Sealed;
+use crate::secret::{Secret, Selector};
+use crate::text::{KeyId, OwnerId, TokenName};
+use crate::token::{Token, TokenId};
+use crate::usage::{Tallies, Usage};
+
+/// Where tokens are kept. Object-safe; the service holds an `Arc<dyn TokenStore>`.
+///
+/// A store keeps and compares; it decides nothing and sees no key and no plaintext. Texts, selectors and ids are
+/// compared byte for byte: no case folding, no accent folding, no padding. A store error is never an empty answer.
+#[async_trait]
+pub trait TokenStore: Send + Sync + 'static {
+    /// The secrets of these selectors, each with its token and owner, read at one moment in one statement.
+    ///
+    /// Selectors without a secret are missing from the answer, whose order means nothing.
+    async fn load(&self, selectors: &[Selector]) -> Result<Vec<Loaded>, StoreError>;
+
+    /// Writes one change: its rows, its event and its id, all or nothing, through any crash.
+    ///
+    /// The change id is looked at first: a stored one is [`Committed::Repeat`], whatever else holds. Then the guards
+    /// of [`Write`](crate::Write), and the event must be the next of its subject: where one does not hold the answer is
+    /// [`Committed::Conflict`], or [`Committed::CapReached`], and nothing is written. A selector or a token id that
+    /// exists already is a conflict too.
+    ///
+    /// # Errors
+    /// [`Fault::OutcomeUnknown`] if the connection was lost while the commit was under way: the caller asks
+    /// [`outcome`](TokenStore::outcome), or commits the same change again. After any other error nothing was written.
+    async fn commit(&self, change: &Change) -> Result<Committed, StoreError>;
+
+    /// What is known of a change; `None` if none of this id was stored.
+    async fn outcome(&self, change: &ChangeId) -> Result<Option<Outcome>, StoreError>;
+
+    /// A token by its id.
+    async fn token(&self, id: TokenId) -> Result<Option<Sealed<Token>>, StoreError>;
+
+    /// An owner by its id.
+    async fn owner(&self, id: &OwnerId) -> Result<Option<Sealed<Owner>>, StoreError>;
+
+    /// One page of tokens.
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
+
+    /// At most `limit` events of a subject with a number above `after`, in order.
+    async fn events(&self, subject: &Subject, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// What is stored of a token's usage: the last use of each secret, and counts of hours from `since` on.
+    /// Empty for a token that is unknown or was never used.
+    async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError>;
+
+    /// Adds tallies. Counts add up; a last use only moves forward; a digest is replaced only while it is under
+    /// [`Redigest::from`](crate::Redigest::from), and touches neither revision nor seal. Rows of tokens that were
+    /// purged meanwhile are left out without an error.
+    async fn record(&self, tallies: &Tallies) -> Result<(), StoreError>;
+
+    /// What has changed after `cursor`, in the order of the cursor, waiting up to `max_wait` for something to.
+    /// `None` starts at the present end, at once and with nothing.
+    async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError>;
+
+    /// Takes up to `limit` events that were not acknowledged, oldest first, for the time of the lease: until
+    /// `now + lease` no other claim gets them, and none gets a later event of the same subject.
+    async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Acknowledges claimed events: they are never claimed again. Unknown cursors are ignored.
+    async fn ack(&self, delivered: &[Cursor], at: Time) -> Result<(), StoreError>;
+
+    /// Deletes up to `limit` tokens that were dead before `before`, oldest first, each with its secrets, events,
+    /// change ids and usage. A token with an event that was not acknowledged stays while `keep_undelivered`.
+    /// Answers how many tokens were deleted.
+    async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError>;
+
+    /// The ids of all keys that secrets, tokens and owners in the store were made with.
+    async fn keys(&self) -> Result<Vec<KeyId>, StoreError>;
+
+    /// A value from the table of facts.
+    async fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Writes a fact if there is none of this key; answers the value that is stored now.
+    async fn meta_or_insert(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
+}
+
+/// A secret with all that decides about it, as read at one moment.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The secret.
+    pub secret: Secret,
+    /// Its token.
+    pub token: Sealed<Token>,
+    /// The token's owner; `None` if its row is gone.
+    pub owner: Option<Sealed<Owner>>,
+}
+
+/// Which tokens to list, and from where on.
+#[derive(Debug, Clone)]
+pub struct ListQuery {
+    /// Only this owner's; `None` is everyone's.
+    pub owner: Option<OwnerId>,
+    /// Only those in this state.
+    pub filter: ListFilter,
+    /// Only those whose name holds this text, byte for byte.
+    pub text: Option<String>,
+    /// The order, and where the page starts.
+    pub from: Position,
+    /// The moment that states are judged by.
+    pub now: Time,
+    /// The most tokens on a page, from 1.
+    pub limit: u32,
+}
+
+/// Which states are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListFilter {
+    /// All of them.
+    Any,
+    /// Neither revoked nor expired.
+    Live,
+    /// Live, and expiring before this moment.
+    ExpiringBefore(Time),
+    /// Live, and no secret was ever used.
+    NeverUsed,
+    /// Expired and not revoked.
+    Expired,
+    /// Revoked.
+    Revoked,
+}
+
+/// An order and a place in it: where a page starts. Each variant holds the last row before the page, or `None` at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// The newest first.
+    Created(Option<TokenId>),
+    /// By name, bytewise, then by id.
+    Name(Option<(TokenName, TokenId)>),
+    /// The first to expire first, those that never do last; then by id.
+    Expiry(Option<(Option<Time>, TokenId)>),
+}
+
+impl Position {
+    /// The place just after a token, in the same order.
+    #[must_use]
+    pub fn after(&self, token: &Token) -> Position {
+        match self {
+            Position::Created(_) => Position::Created(Some(token.id)),
+            Position::Name(_) => Position::Name(Some((token.name.clone(), token.id))),
+            Position::Expiry(_) => Position::Expiry(Some((token.expires_at, token.id))),
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The tokens, in order.
+    pub tokens: Vec<Sealed<Token>>,
+    /// Where the next page starts; `None` on the last.
+    pub next: Option<Position>,
+}
+
+/// A place in the log of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor(pub i64);
+
+/// A stretch of the log of changes.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// Whose state changed, in order. A subject may come more than once.
+    pub subjects: Vec<Subject>,
+    /// Where to go on.
+    pub cursor: Cursor,
+}
+
+/// An event claimed for delivery.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// What to acknowledge it by.
+    pub cursor: Cursor,
+    /// The event.
+    pub event: Event,
+}
+
+/// What went wrong in a store, by kind: callers decide by this, never by the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The database can't be reached, or the connection was lost before anything was committed.
+    ConnectionLost,
+    /// No connection of the pool became free in time.
+    PoolExhausted,
+    /// A statement took longer than it may.
+    TimedOut,
+    /// The database takes no writes.
+    ReadOnly,
+    /// The database has no room.
+    DiskFull,
+    /// The database broke a deadlock or a lock was not had in time, several times over.
+    Deadlock,
+    /// The database could not put transactions in an order, several times over.
+    Serialization,
+    /// The connection was lost while a commit was under way: it may have happened.
+    OutcomeUnknown,
+    /// A stored row can't be read as what it should be.
+    Corrupt,
+    /// Anything else.
+    Other,
+}
+
+impl Fault {
+    fn says(self) -> &'static str {
+        match self {
+            Fault::ConnectionLost => "the token database can't be reached; check that it is up",
+            Fault::PoolExhausted => {
+                "no connection to the token database became free in time; check its load or enlarge the pool"
+            }
+            Fault::TimedOut => "the token database took too long; check its load",
+            Fault::ReadOnly => "the token database takes no writes; check its permissions and its role",
+            Fault::DiskFull => "the token database has no room left; free some space",
+            Fault::Deadlock => "the token database was locked by others too long; try again",
+            Fault::Serialization => "the token database could not order concurrent changes; try again",
+            Fault::OutcomeUnknown => "the connection was lost during a commit; ask for the change by its id",
+            Fault::Corrupt => "a row of the token database can't be read; it was changed by something else",
+            Fault::Other => "the token database failed",
+        }
+    }
+}
+
+/// A store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .fault.says())]
+pub struct StoreError {
+    fault: Fault,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error of this kind, with what the database said.
+    pub fn new(fault: Fault, source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
+        StoreError { fault, source: Some(source.into()) }
+    }
+
+    /// What kind of error it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> StoreError {
+        StoreError { fault, source: None }
+    }
+}
