@@ -4,7 +4,6 @@ mod catalog;
 mod grant;
 mod rights;
 
-pub(crate) use catalog::ScopeIndex;
 pub use catalog::{Catalog, CatalogError, Risk, Scope, ScopeDef};
 pub use grant::{Grant, GrantError, Grants, ResourceSet, Resources, ScopeName};
 pub use rights::{Ceiling, Rights};

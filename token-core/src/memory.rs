@@ -1,0 +1,390 @@
+//! A store in memory: for tests, and for trying things out. Everything is gone with the process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_timer::Delay;
+
+use crate::change::{Change, ChangeId, Committed, Fingerprint, Outcome, OwnerGuard, Write};
+use crate::clock::Time;
+use crate::event::{Event, Subject};
+use crate::owner::Owner;
+use crate::refusal::Reason;
+use crate::seal::Sealed;
+use crate::secret::{Generation, Secret, Selector};
+use crate::store::{Cursor, Delivery, Feed, ListFilter, ListQuery, Loaded, Page, Position, StoreError, TokenStore};
+use crate::text::{KeyId, OwnerId};
+use crate::token::{Token, TokenId, TokenState};
+use crate::usage::{HourOfUse, LastUse, RefusalTally, Tallies, Usage};
+
+/// A [`TokenStore`] in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    owners: BTreeMap<OwnerId, Sealed<Owner>>,
+    tokens: BTreeMap<TokenId, Sealed<Token>>,
+    secrets: HashMap<Selector, Secret>,
+    events: BTreeMap<Subject, Vec<Event>>,
+    changes: BTreeMap<Cursor, ChangeRow>,
+    last_cursor: i64,
+    meta: HashMap<String, Vec<u8>>,
+    last_uses: BTreeMap<(TokenId, Generation), LastUse>,
+    hours: BTreeMap<(TokenId, Time, Generation), u64>,
+    refusals: BTreeMap<(TokenId, Time, Reason), u64>,
+    waiting: Vec<Waker>,
+}
+
+#[derive(Debug)]
+struct ChangeRow {
+    id: ChangeId,
+    fingerprint: Fingerprint,
+    subject: Subject,
+    seq: u64,
+    claimed_until: Option<Time>,
+    delivered: bool,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> MemoryStore {
+        MemoryStore::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is made whole under the lock, and nothing in it panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn commit(&mut self, change: &Change) -> Committed {
+        if let Some(outcome) = self.outcome(&change.id) {
+            return Committed::Repeat(outcome);
+        }
+        let history = self.events.get(&change.event.subject).map_or(0, Vec::len) as u64;
+        if change.event.seq != history + 1 {
+            return Committed::Conflict;
+        }
+        match &change.write {
+            Write::CreateToken { token, secret, owner, cap, now } => {
+                let id = token.unverified().id;
+                let owner_stands = match owner {
+                    OwnerGuard::New(row) => !self.owners.contains_key(&row.unverified().id),
+                    OwnerGuard::At { owner, revision } => {
+                        self.owners.get(owner).is_some_and(|row| row.unverified().revision == *revision)
+                    }
+                };
+                if !owner_stands || self.tokens.contains_key(&id) || self.secrets.contains_key(&secret.selector) {
+                    return Committed::Conflict;
+                }
+                if self.live_tokens(&token.unverified().owner, *now) >= u64::from(*cap) {
+                    return Committed::CapReached;
+                }
+                if let OwnerGuard::New(row) = owner {
+                    self.owners.insert(row.unverified().id.clone(), row.clone());
+                }
+                self.tokens.insert(id, token.clone());
+                self.secrets.insert(secret.selector, secret.clone());
+            }
+            Write::UpdateToken { token, secret } => {
+                let row = token.unverified();
+                let stands = self.tokens.get(&row.id).is_some_and(|old| old.unverified().revision + 1 == row.revision);
+                let taken = secret.as_ref().is_some_and(|secret| self.secrets.contains_key(&secret.selector));
+                if !stands || taken {
+                    return Committed::Conflict;
+                }
+                self.tokens.insert(row.id, token.clone());
+                if let Some(secret) = secret {
+                    self.secrets.insert(secret.selector, secret.clone());
+                }
+            }
+            Write::PutOwner { owner, expected } => {
+                let row = owner.unverified();
+                if self.owners.get(&row.id).map(|old| old.unverified().revision) != *expected {
+                    return Committed::Conflict;
+                }
+                self.owners.insert(row.id.clone(), owner.clone());
+            }
+            Write::PutMeta { key, expected, value } => {
+                if self.meta.get(key) != expected.as_ref() {
+                    return Committed::Conflict;
+                }
+                self.meta.insert(key.clone(), value.clone());
+            }
+        }
+        self.last_cursor += 1;
+        let row = ChangeRow {
+            id: change.id,
+            fingerprint: change.fingerprint,
+            subject: change.event.subject.clone(),
+            seq: change.event.seq,
+            claimed_until: None,
+            delivered: false,
+        };
+        self.changes.insert(Cursor(self.last_cursor), row);
+        self.events.entry(change.event.subject.clone()).or_default().push(change.event.clone());
+        self.waiting.drain(..).for_each(Waker::wake);
+        Committed::Done
+    }
+
+    fn live_tokens(&self, owner: &OwnerId, now: Time) -> u64 {
+        let tokens = self.tokens.values().map(Sealed::unverified);
+        tokens.filter(|token| token.owner == *owner && token.state(now) == TokenState::Live).count() as u64
+    }
+
+    fn event(&self, subject: &Subject, seq: u64) -> Option<&Event> {
+        self.events.get(subject)?.iter().find(|event| event.seq == seq)
+    }
+
+    fn outcome(&self, id: &ChangeId) -> Option<Outcome> {
+        let row = self.changes.values().find(|row| row.id == *id)?;
+        let event = self.event(&row.subject, row.seq)?.clone();
+        Some(Outcome { fingerprint: row.fingerprint, event })
+    }
+
+    fn ever_used(&self, token: TokenId) -> bool {
+        self.last_uses.keys().any(|(used, _)| *used == token)
+    }
+
+    fn matches(&self, query: &ListQuery, token: &Token) -> bool {
+        let state = token.state(query.now);
+        let in_state = match query.filter {
+            ListFilter::Any => true,
+            ListFilter::Live => state == TokenState::Live,
+            ListFilter::ExpiringBefore(end) => {
+                state == TokenState::Live && token.expires_at.is_some_and(|expires| expires < end)
+            }
+            ListFilter::NeverUsed => state == TokenState::Live && !self.ever_used(token.id),
+            ListFilter::Expired => state == TokenState::Expired,
+            ListFilter::Revoked => state == TokenState::Revoked,
+        };
+        in_state
+            && query.owner.as_ref().is_none_or(|owner| token.owner == *owner)
+            && query.text.as_ref().is_none_or(|text| token.name.as_str().contains(text.as_str()))
+    }
+
+    fn list(&self, query: &ListQuery) -> Page {
+        let mut tokens: Vec<&Sealed<Token>> =
+            self.tokens.values().filter(|row| self.matches(query, row.unverified())).collect();
+        let never = |expires: Option<Time>| (expires.is_none(), expires);
+        match &query.from {
+            Position::Created(after) => {
+                tokens.reverse();
+                tokens.retain(|row| after.is_none_or(|last| row.unverified().id < last));
+            }
+            Position::Name(after) => {
+                let key = |row: &Token| (row.name.clone(), row.id);
+                tokens.sort_by_key(|row| key(row.unverified()));
+                tokens.retain(|row| after.as_ref().is_none_or(|last| key(row.unverified()) > *last));
+            }
+            Position::Expiry(after) => {
+                let key = |row: &Token| (never(row.expires_at), row.id);
+                tokens.sort_by_key(|row| key(row.unverified()));
+                tokens.retain(|row| after.is_none_or(|(last, id)| key(row.unverified()) > (never(last), id)));
+            }
+        }
+        let limit = query.limit as usize;
+        let more = tokens.len() > limit;
+        let tokens: Vec<Sealed<Token>> = tokens.into_iter().take(limit).cloned().collect();
+        let next = tokens.last().filter(|_| more).map(|last| query.from.after(last.unverified()));
+        Page { tokens, next }
+    }
+
+    fn claim(&mut self, now: Time, lease: Duration, limit: u32) -> Vec<Delivery> {
+        let until = now.checked_add(lease).unwrap_or(Time::MAX);
+        let mut held: Vec<Subject> = Vec::new();
+        let mut taken = Vec::new();
+        for (cursor, row) in &mut self.changes {
+            if row.delivered || taken.len() == limit as usize {
+                continue;
+            }
+            if row.claimed_until.is_some_and(|end| end > now) {
+                held.push(row.subject.clone());
+            } else if !held.contains(&row.subject) {
+                row.claimed_until = Some(until);
+                taken.push((*cursor, row.subject.clone(), row.seq));
+            }
+        }
+        let event = |(cursor, subject, seq)| Some(Delivery { cursor, event: self.event(&subject, seq)?.clone() });
+        taken.into_iter().filter_map(event).collect()
+    }
+
+    fn purge(&mut self, before: Time, keep_undelivered: bool, limit: u32) -> u64 {
+        let undelivered = |id: TokenId| {
+            keep_undelivered && self.changes.values().any(|row| !row.delivered && row.subject == Subject::Token(id))
+        };
+        let dead = |token: &Token| {
+            token.revoked_at.is_some_and(|at| at < before) || token.expires_at.is_some_and(|at| at < before)
+        };
+        let doomed = self.tokens.values().map(Sealed::unverified).filter(|token| dead(token) && !undelivered(token.id));
+        let doomed: Vec<TokenId> = doomed.map(|token| token.id).take(limit as usize).collect();
+        for id in &doomed {
+            let subject = Subject::Token(*id);
+            self.tokens.remove(id);
+            self.events.remove(&subject);
+            self.secrets.retain(|_, secret| secret.token != *id);
+            self.changes.retain(|_, row| row.subject != subject);
+            self.last_uses.retain(|(token, _), _| token != id);
+            self.hours.retain(|(token, ..), _| token != id);
+            self.refusals.retain(|(token, ..), _| token != id);
+        }
+        doomed.len() as u64
+    }
+
+    fn record(&mut self, tallies: &Tallies) {
+        for tally in tallies.uses.iter().filter(|tally| self.tokens.contains_key(&tally.token)) {
+            *self.hours.entry((tally.token, tally.hour, tally.generation)).or_insert(0) += tally.count;
+            let last = self.last_uses.entry((tally.token, tally.generation)).or_insert(tally.last);
+            if tally.last.at > last.at {
+                *last = tally.last;
+            }
+        }
+        for tally in tallies.refusals.iter().filter(|tally| self.tokens.contains_key(&tally.token)) {
+            *self.refusals.entry((tally.token, tally.hour, tally.reason)).or_insert(0) += tally.count;
+        }
+        for redigest in &tallies.redigests {
+            if let Some(secret) = self.secrets.get_mut(&redigest.selector).filter(|secret| secret.key == redigest.from)
+            {
+                secret.digest = redigest.digest;
+                secret.key = redigest.to.clone();
+            }
+        }
+    }
+
+    fn usage(&self, token: TokenId, since: Time) -> Usage {
+        let last = self.last_uses.iter().filter(|((used, _), _)| *used == token);
+        let hours = self.hours.iter().filter(|((used, hour, _), _)| *used == token && *hour >= since);
+        let refusals = self.refusals.iter().filter(|((used, hour, _), _)| *used == token && *hour >= since);
+        Usage {
+            last: last.map(|((_, generation), last)| (*generation, *last)).collect(),
+            hours: hours
+                .map(|((_, hour, generation), count)| HourOfUse { generation: *generation, hour: *hour, count: *count })
+                .collect(),
+            refusals: refusals
+                .map(|((token, hour, reason), count)| RefusalTally {
+                    token: *token,
+                    reason: *reason,
+                    hour: *hour,
+                    count: *count,
+                })
+                .collect(),
+        }
+    }
+}
+
+#[async_trait]
+impl TokenStore for MemoryStore {
+    async fn load(&self, selectors: &[Selector]) -> Result<Vec<Loaded>, StoreError> {
+        let state = self.lock();
+        let load = |selector: &Selector| {
+            let secret = state.secrets.get(selector)?.clone();
+            let token = state.tokens.get(&secret.token)?.clone();
+            let owner = state.owners.get(&token.unverified().owner).cloned();
+            Some(Loaded { secret, token, owner })
+        };
+        Ok(selectors.iter().filter_map(load).collect())
+    }
+
+    async fn commit(&self, change: &Change) -> Result<Committed, StoreError> {
+        Ok(self.lock().commit(change))
+    }
+
+    async fn outcome(&self, change: &ChangeId) -> Result<Option<Outcome>, StoreError> {
+        Ok(self.lock().outcome(change))
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Sealed<Token>>, StoreError> {
+        Ok(self.lock().tokens.get(&id).cloned())
+    }
+
+    async fn owner(&self, id: &OwnerId) -> Result<Option<Sealed<Owner>>, StoreError> {
+        Ok(self.lock().owners.get(id).cloned())
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        Ok(self.lock().list(query))
+    }
+
+    async fn events(&self, subject: &Subject, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let state = self.lock();
+        let events = state.events.get(subject).into_iter().flatten();
+        Ok(events.filter(|event| event.seq > after).take(limit as usize).cloned().collect())
+    }
+
+    async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
+        Ok(self.lock().usage(token, since))
+    }
+
+    async fn record(&self, tallies: &Tallies) -> Result<(), StoreError> {
+        self.lock().record(tallies);
+        Ok(())
+    }
+
+    async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError> {
+        let Some(cursor) = cursor else {
+            return Ok(Feed { subjects: Vec::new(), cursor: Cursor(self.lock().last_cursor) });
+        };
+        let mut timeout = pin!(Delay::new(max_wait));
+        poll_fn(|context| {
+            let mut state = self.lock();
+            let new = state.changes.range(Cursor(cursor.0.saturating_add(1))..);
+            let subjects: Vec<Subject> = new.map(|(_, row)| row.subject.clone()).collect();
+            if !subjects.is_empty() || timeout.as_mut().poll(context).is_ready() {
+                let end = if subjects.is_empty() { cursor } else { Cursor(state.last_cursor) };
+                return Poll::Ready(Ok(Feed { subjects, cursor: end }));
+            }
+            // One entry a waiter, however often it is polled.
+            if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                state.waiting.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.lock().claim(now, lease, limit))
+    }
+
+    async fn ack(&self, delivered: &[Cursor], _at: Time) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        for cursor in delivered {
+            if let Some(row) = state.changes.get_mut(cursor) {
+                row.delivered = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError> {
+        Ok(self.lock().purge(before, keep_undelivered, limit))
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyId>, StoreError> {
+        let state = self.lock();
+        let mut keys: Vec<KeyId> = state.secrets.values().map(|secret| secret.key.clone()).collect();
+        keys.extend(state.tokens.values().map(|token| token.seal().key.clone()));
+        keys.extend(state.owners.values().map(|owner| owner.seal().key.clone()));
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
+    }
+
+    async fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.lock().meta.get(key).cloned())
+    }
+
+    async fn meta_or_insert(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.lock().meta.entry(key.to_owned()).or_insert_with(|| value.to_vec()).clone())
+    }
+}

@@ -1,0 +1,166 @@
+//! The work between requests: flushing usage and delivering events.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_timer::Delay;
+
+use crate::audit::AuditSink;
+use crate::ceiling::caught;
+use crate::store::{Cursor, StoreError};
+
+use super::Tokens;
+
+/// How often usage is flushed and events are delivered, and how long a change may wait to be noticed.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Events taken at once, and how long they are kept from other nodes meanwhile.
+const DELIVERY_BATCH: u32 = 100;
+const DELIVERY_LEASE: Duration = Duration::from_secs(30);
+
+/// The work between requests. Spawn it on the host's runtime; it runs until it is dropped.
+///
+/// ```
+/// # use token_core::{Keyring, MemoryStore, Tokens};
+/// # async fn build() -> Result<(), Box<dyn std::error::Error>> {
+/// # let keyring = Keyring::parse(&Keyring::generate("k1")?)?;
+/// let (tokens, background) = Tokens::builder(MemoryStore::new()).prefix("acme_test").keyring(keyring).build().await?;
+/// tokio::spawn(background);
+/// # drop(tokens); Ok(())
+/// # }
+/// ```
+#[must_use = "spawn the background, or usage is not stored and events are not delivered"]
+pub struct Background {
+    worker: Worker,
+    running: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+#[derive(Clone)]
+struct Worker {
+    tokens: Tokens,
+    sink: Option<Arc<dyn AuditSink>>,
+}
+
+impl Background {
+    pub(super) fn new(tokens: Tokens, sink: Option<Arc<dyn AuditSink>>) -> Background {
+        Background { worker: Worker { tokens, sink }, running: None }
+    }
+
+    /// One round by hand, for tests and for hosts without a runtime: stores the usage counted so far and delivers the events
+    /// that wait.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed; usage is kept for the next round. A failing sink is logged, and its event is
+    /// delivered again once its lease has ended.
+    pub async fn turn(&self) -> Result<(), StoreError> {
+        self.worker.turn().await
+    }
+}
+
+impl std::fmt::Debug for Background {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Background").field("running", &self.running.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Future for Background {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let worker = self.worker.clone();
+        self.running.get_or_insert_with(|| Box::pin(worker.run())).as_mut().poll(context)
+    }
+}
+
+impl Tokens {
+    /// Stores the usage counted so far: for a host's shutdown, after the last request.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed; the counts are kept.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        let inner = &*self.0;
+        let (tallies, dropped) = inner.tally.take();
+        if dropped > 0 {
+            tracing::warn!(dropped, "usage came faster than it could be stored; some counts were dropped");
+        }
+        if tallies.is_empty() {
+            return Ok(());
+        }
+        let stored = inner.store.record(&tallies).await;
+        if stored.is_err() {
+            inner.tally.put_back(tallies, 0);
+        }
+        stored
+    }
+}
+
+impl Worker {
+    async fn run(self) {
+        let mut cursor = None;
+        loop {
+            if let Err(error) = self.turn().await {
+                tracing::warn!(error = %error, "the token store failed in the background; trying again");
+            }
+            cursor = self.wait(cursor).await;
+        }
+    }
+
+    async fn turn(&self) -> Result<(), StoreError> {
+        self.tokens.flush().await?;
+        self.deliver().await
+    }
+
+    /// Waits for a change or for the interval to pass, whichever is first.
+    async fn wait(&self, cursor: Option<Cursor>) -> Option<Cursor> {
+        match self.tokens.0.store.changes(cursor, INTERVAL).await {
+            Ok(feed) => {
+                if cursor.is_none() {
+                    Delay::new(INTERVAL).await;
+                }
+                Some(feed.cursor)
+            }
+            Err(_) => {
+                // Reported by the next turn, which asks the same store.
+                Delay::new(INTERVAL).await;
+                cursor
+            }
+        }
+    }
+
+    async fn deliver(&self) -> Result<(), StoreError> {
+        let Some(sink) = &self.sink else { return Ok(()) };
+        let store = &self.tokens.0.store;
+        loop {
+            let claimed = store.claim(self.tokens.now(), DELIVERY_LEASE, DELIVERY_BATCH).await?;
+            if claimed.is_empty() {
+                return Ok(());
+            }
+            let mut delivered = Vec::new();
+            let mut failed = Vec::new();
+            for delivery in &claimed {
+                // In order for each subject: nothing overtakes an event that failed.
+                if failed.contains(&&delivery.event.subject) {
+                    continue;
+                }
+                let outcome = match caught(sink.deliver(&delivery.event)).await {
+                    Ok(outcome) => outcome,
+                    Err(panicked) => Err(panicked.into()),
+                };
+                match outcome {
+                    Ok(()) => delivered.push(delivery.cursor),
+                    Err(error) => {
+                        let subject = &delivery.event.subject;
+                        tracing::warn!(%subject, seq = delivery.event.seq, error = %error, "the audit sink failed; trying again");
+                        failed.push(subject);
+                    }
+                }
+            }
+            store.ack(&delivered, self.tokens.now()).await?;
+            if !failed.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}

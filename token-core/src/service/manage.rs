@@ -1,0 +1,262 @@
+//! Managing tokens: every change goes through here, as a decision, a guarded commit, and a retry of lost races.
+
+use std::future::Future;
+
+use serde::Serialize;
+
+use crate::actor::Actor;
+use crate::change::{Change, ChangeId, Committed, Fingerprint, Outcome, Write};
+use crate::clock::Time;
+use crate::edit::{Edit, NewToken};
+use crate::event::Event;
+use crate::owner::Owner;
+use crate::policy::Policy;
+use crate::rotation::Rotation;
+use crate::secret::TokenText;
+use crate::store::{Fault, StoreError};
+use crate::text::OwnerId;
+use crate::token::{Token, TokenId};
+
+use super::plan::{ChangeOwner, ChangeToken, Create, OwnerChange, SetPolicy, TokenChange};
+use super::{Inner, ManageError, Tokens};
+
+/// Token management on behalf of one actor, from [`Tokens::manage`].
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub struct Manage<'a> {
+    pub(super) tokens: &'a Tokens,
+    pub(super) actor: &'a Actor,
+    change: Option<ChangeId>,
+    revision: Option<u64>,
+}
+
+/// A token and its new secret.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token.
+    pub token: Token,
+    /// The text of its new secret, to be shown once. `None` if this was a repeat of a change that was made before: the text was
+    /// in the first answer, and is not kept anywhere.
+    pub text: Option<TokenText>,
+}
+
+impl Tokens {
+    /// Manages tokens on behalf of an actor.
+    pub fn manage<'a>(&'a self, actor: &'a Actor) -> Manage<'a> {
+        Manage { tokens: self, actor, change: None, revision: None }
+    }
+}
+
+impl<'a> Manage<'a> {
+    /// Gives the next change this id: done again under the same id, it is one change, and its outcome can be asked for.
+    pub fn change_id(mut self, id: ChangeId) -> Manage<'a> {
+        self.change = Some(id);
+        self
+    }
+
+    /// Makes the next change only if the token is still at this revision.
+    pub fn if_revision(mut self, revision: u64) -> Manage<'a> {
+        self.revision = Some(revision);
+        self
+    }
+
+    /// Creates a token, with no more rights than the actor and the owner's ceiling have.
+    ///
+    /// # Errors
+    /// [`ManageError`], among others for rights, expiry, cap, and a suspended owner.
+    pub async fn create(&self, request: &NewToken) -> Result<Minted, ManageError> {
+        self.execute(&Create(request)).await
+    }
+
+    /// Changes name, grants, networks or expiry of a live token. The result has no more rights than the actor.
+    ///
+    /// # Errors
+    /// [`ManageError`], among others for rights and expiry.
+    pub async fn edit(&self, token: TokenId, edit: &Edit) -> Result<Token, ManageError> {
+        self.change_token(token, TokenChange::Edit(edit)).await.map(|minted| minted.token)
+    }
+
+    /// Gives a live token a new secret, while the old one works on for the overlap.
+    ///
+    /// # Errors
+    /// [`ManageError`]; with two secrets live already, [`RotationError::TwoLive`](crate::RotationError::TwoLive) until the
+    /// rotation names which to end.
+    pub async fn rotate(&self, token: TokenId, rotation: &Rotation) -> Result<Minted, ManageError> {
+        self.change_token(token, TokenChange::Rotate(rotation)).await
+    }
+
+    /// Ends the overlap of a rotation now. Without one, nothing is changed.
+    ///
+    /// # Errors
+    /// [`ManageError`].
+    pub async fn end_overlap(&self, token: TokenId) -> Result<Token, ManageError> {
+        self.change_token(token, TokenChange::EndOverlap).await.map(|minted| minted.token)
+    }
+
+    /// Revokes a token, all its secrets at once and for good. Revoking twice is one revoke. A token whose row was tampered
+    /// with can be revoked too.
+    ///
+    /// # Errors
+    /// [`ManageError`].
+    pub async fn revoke(&self, token: TokenId) -> Result<Token, ManageError> {
+        self.change_token(token, TokenChange::Revoke).await.map(|minted| minted.token)
+    }
+
+    /// Vouches for a token's row as it stands, after it was changed behind the application's back or its key was retired.
+    /// For admins; the log says who did it.
+    ///
+    /// # Errors
+    /// [`ManageError`].
+    pub async fn reseal(&self, token: TokenId) -> Result<Token, ManageError> {
+        self.change_token(token, TokenChange::Reseal).await.map(|minted| minted.token)
+    }
+
+    /// Suspends all tokens of an owner, those made later included. For admins.
+    ///
+    /// # Errors
+    /// [`ManageError`].
+    pub async fn suspend(&self, owner: &OwnerId) -> Result<Owner, ManageError> {
+        self.execute(&ChangeOwner { owner, change: OwnerChange::Suspend }).await
+    }
+
+    /// Lets the tokens of a suspended owner work again. For admins.
+    ///
+    /// # Errors
+    /// [`ManageError`].
+    pub async fn resume(&self, owner: &OwnerId) -> Result<Owner, ManageError> {
+        self.execute(&ChangeOwner { owner, change: OwnerChange::Resume }).await
+    }
+
+    /// Vouches for an owner's row as it stands, as [`Manage::reseal`] does for a token's. For admins.
+    ///
+    /// # Errors
+    /// [`ManageError`].
+    pub async fn reseal_owner(&self, owner: &OwnerId) -> Result<Owner, ManageError> {
+        self.execute(&ChangeOwner { owner, change: OwnerChange::Reseal }).await
+    }
+
+    /// Changes the policy. Tokens that exist live on as they are. For admins.
+    ///
+    /// # Errors
+    /// [`ManageError`].
+    pub async fn set_policy(&self, policy: &Policy) -> Result<Policy, ManageError> {
+        self.execute(&SetPolicy(policy)).await
+    }
+
+    async fn change_token(&self, id: TokenId, change: TokenChange<'_>) -> Result<Minted, ManageError> {
+        self.execute(&ChangeToken { id, change }).await
+    }
+
+    /// Decides, commits, and decides again on what is there by then if another change was first.
+    async fn execute<O: Operation>(&self, operation: &O) -> Result<O::Output, ManageError> {
+        if !self.actor.may_manage() {
+            return Err(ManageError::Forbidden);
+        }
+        let inner = self.inner();
+        let fingerprint = Fingerprint::of(operation.name(), self.actor.id(), operation)?;
+        let id = match self.change {
+            None => ChangeId::random(&inner.random)?,
+            Some(id) => {
+                // Before any decision: what was decided the first time may not be decidable again.
+                if let Some(outcome) = inner.store.outcome(&id).await? {
+                    return self.repeat(operation, fingerprint, outcome).await;
+                }
+                id
+            }
+        };
+        for _ in 0..operation.attempts() {
+            let (event, write, output) = match operation.plan(self, inner.clock.now()).await? {
+                Plan::Nothing(output) => return Ok(output),
+                Plan::Change { event, write, output } => (event, write, output),
+            };
+            let change = Change { id, fingerprint, event, write };
+            match inner.commit(&change).await? {
+                Committed::Done => return Ok(output),
+                // Ours, whose answer was lost: an event holds the selector of its secret, so no other is equal.
+                Committed::Repeat(outcome) if outcome.event == change.event => return Ok(output),
+                Committed::Repeat(outcome) => return self.repeat(operation, fingerprint, outcome).await,
+                Committed::CapReached => return Err(ManageError::CapReached { cap: change.write.cap() }),
+                Committed::Conflict => {}
+            }
+        }
+        Err(ManageError::Contention)
+    }
+
+    async fn repeat<O: Operation>(
+        &self,
+        operation: &O,
+        fingerprint: Fingerprint,
+        outcome: Outcome,
+    ) -> Result<O::Output, ManageError> {
+        if outcome.fingerprint != fingerprint {
+            return Err(ManageError::ChangeIdReused);
+        }
+        operation.repeated(self, &outcome.event).await
+    }
+
+    pub(super) fn inner(&self) -> &'a Inner {
+        &self.tokens.0
+    }
+
+    pub(super) fn check_revision(&self, current: u64) -> Result<(), ManageError> {
+        match self.revision {
+            Some(expected) if expected != current => Err(ManageError::StaleRevision { current }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Write {
+    fn cap(&self) -> u32 {
+        match self {
+            Write::CreateToken { cap, .. } => *cap,
+            Write::UpdateToken { .. } | Write::PutOwner { .. } | Write::PutMeta { .. } => 0,
+        }
+    }
+}
+
+/// A management action: what it decides on what is stored now, and what it answers when it was done before.
+pub(super) trait Operation: Serialize + Sync {
+    type Output: Send;
+
+    fn name(&self) -> &'static str;
+
+    /// How many lost races are made up for.
+    fn attempts(&self) -> u32 {
+        16
+    }
+
+    fn plan(
+        &self,
+        manage: &Manage<'_>,
+        now: Time,
+    ) -> impl Future<Output = Result<Plan<Self::Output>, ManageError>> + Send;
+
+    fn repeated(
+        &self,
+        manage: &Manage<'_>,
+        event: &Event,
+    ) -> impl Future<Output = Result<Self::Output, ManageError>> + Send;
+}
+
+/// What an operation decided.
+pub(super) enum Plan<T> {
+    /// It is so already.
+    Nothing(T),
+    /// This is to be committed, and `output` is the answer once it is.
+    Change { event: Event, write: Write, output: T },
+}
+
+impl Inner {
+    /// Commits, and asks again under the same id while it is not known whether it happened.
+    async fn commit(&self, change: &Change) -> Result<Committed, StoreError> {
+        const LOST_ANSWERS: u32 = 3;
+        for _ in 0..LOST_ANSWERS {
+            match self.store.commit(change).await {
+                Err(error) if error.fault() == Fault::OutcomeUnknown => {}
+                known => return known,
+            }
+        }
+        self.store.commit(change).await
+    }
+}

@@ -1,0 +1,230 @@
+//! Verification: from the credential of a request to a token that may do something, or a refusal.
+
+use std::net::IpAddr;
+
+use crate::bearer::{Credential, CredentialError};
+use crate::clock::Time;
+use crate::format::Parsed;
+use crate::keyring::Verdict;
+use crate::receipt::Receipt;
+use crate::refusal::{Reason, Refusal};
+use crate::scope::{Resources, Scope, ScopeDef};
+use crate::secret::Selector;
+use crate::snapshot::{Shared, Snapshot};
+use crate::text::{OwnerId, TokenName};
+use crate::token::TokenId;
+use crate::usage::{LastUse, Redigest};
+
+use super::{Inner, Tokens};
+
+/// Who sends a request, as far as the host knows.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The client's address: the socket's, or what a trusted proxy says. `None` refuses tokens that are restricted to networks.
+    pub address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// A caller at this address.
+    #[must_use]
+    pub fn at(address: IpAddr) -> Caller {
+        Caller { address: Some(address) }
+    }
+}
+
+/// A token that was verified for one request.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    snapshot: Shared,
+    at: Time,
+    address: Option<IpAddr>,
+}
+
+impl Verified {
+    /// The token's id.
+    #[must_use]
+    pub fn token_id(&self) -> TokenId {
+        self.snapshot.token.id
+    }
+
+    /// Whom the token acts for.
+    #[must_use]
+    pub fn owner(&self) -> &OwnerId {
+        &self.snapshot.token.owner
+    }
+
+    /// What people call the token.
+    #[must_use]
+    pub fn name(&self) -> &TokenName {
+        &self.snapshot.token.name
+    }
+
+    /// The selector of the secret that was presented; safe to log.
+    #[must_use]
+    pub fn selector(&self) -> Selector {
+        self.snapshot.secret.selector
+    }
+
+    /// When the token ends; `None` is never.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Time> {
+        self.snapshot.token.expires_at
+    }
+
+    /// Whether the token, under its owner's ceiling, allows the scope on every resource.
+    #[must_use]
+    pub fn allows_everywhere<S: Scope>(&self) -> bool {
+        let catalog = &self.snapshot.catalog;
+        catalog.index(S::DEF.name).is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
+    }
+
+    /// Whether the token, under its owner's ceiling, allows the scope on this resource.
+    #[must_use]
+    pub fn allows<S: Scope>(&self, resource: &str) -> bool {
+        let catalog = &self.snapshot.catalog;
+        catalog.index(S::DEF.name).is_some_and(|scope| self.snapshot.rights.allows(scope, resource))
+    }
+
+    /// The resources on which the token, under its owner's ceiling, allows the scope; `None` if there are none.
+    #[must_use]
+    pub fn resources<S: Scope>(&self) -> Option<Resources> {
+        let catalog = &self.snapshot.catalog;
+        catalog.index(S::DEF.name).and_then(|scope| self.snapshot.rights.resources(scope))
+    }
+}
+
+impl Tokens {
+    /// Verifies the credential of a request: everything but the route's scope. A refusal is tallied here.
+    ///
+    /// # Errors
+    /// [`Refusal`], with the answer for the client and the exact reason for everyone else.
+    pub async fn authenticate(
+        &self,
+        credential: Result<Credential<'_>, CredentialError>,
+        caller: Caller,
+    ) -> Result<Verified, Refusal> {
+        let inner = &*self.0;
+        let credential = credential.map_err(|error| {
+            inner.refuse(match error {
+                CredentialError::Missing => Reason::NoCredential,
+                CredentialError::Malformed => Reason::MalformedRequest,
+            })
+        })?;
+        let parsed = inner.format.parse(credential.expose_secret()).map_err(|error| inner.refuse(error.into()))?;
+        let snapshot = inner.snapshot(parsed.selector).await.map_err(|reason| inner.refuse(reason))?;
+        let at = inner.clock.now();
+        match inner.judge(&parsed, snapshot.as_deref(), caller, at) {
+            Ok(()) => {}
+            Err(reason) => return Err(inner.refuse_token(reason, snapshot.as_deref(), at, None)),
+        }
+        match snapshot {
+            Some(snapshot) => Ok(Verified { snapshot, at, address: caller.address }),
+            None => Err(inner.refuse(Reason::UnknownSelector)),
+        }
+    }
+
+    /// Checks that a verified token has the scope on every resource. A refusal is tallied here.
+    ///
+    /// # Errors
+    /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
+    pub fn require<S: Scope>(&self, token: &Verified) -> Result<(), Refusal> {
+        self.require_that::<S>(token, token.allows_everywhere::<S>())
+    }
+
+    /// Checks that a verified token has the scope on this resource. A refusal is tallied here.
+    ///
+    /// # Errors
+    /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
+    pub fn require_on<S: Scope>(&self, token: &Verified, resource: &str) -> Result<(), Refusal> {
+        self.require_that::<S>(token, token.allows::<S>(resource))
+    }
+
+    /// Checks that a verified token has the scope on some resource, and says on which. A refusal is tallied here.
+    ///
+    /// # Errors
+    /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
+    pub fn require_some<S: Scope>(&self, token: &Verified) -> Result<Resources, Refusal> {
+        token.resources::<S>().ok_or_else(|| self.lacking(token, &S::DEF))
+    }
+
+    fn require_that<S: Scope>(&self, token: &Verified, holds: bool) -> Result<(), Refusal> {
+        if holds { Ok(()) } else { Err(self.lacking(token, &S::DEF)) }
+    }
+
+    fn lacking(&self, token: &Verified, scope: &ScopeDef) -> Refusal {
+        if self.0.catalog.index(scope.name).is_none() {
+            tracing::error!(
+                scope = scope.name,
+                "a route needs a scope that the catalog does not declare; nothing is allowed there"
+            );
+        }
+        self.0.refuse_token(Reason::InsufficientScope, Some(&token.snapshot), token.at, Some(scope.name))
+    }
+
+    /// Tallies a use: called once for each request that a verified token was let through.
+    pub fn tally_use(&self, token: &Verified) {
+        let inner = &*self.0;
+        let secret = &token.snapshot.secret;
+        inner.tally.used(secret.token, secret.generation, LastUse { at: token.at, address: token.address });
+    }
+}
+
+impl Inner {
+    /// All that decides about a secret; `None` if there is no such secret.
+    async fn snapshot(&self, selector: Selector) -> Result<Option<Shared>, Reason> {
+        let loaded = self.store.load(&[selector]).await.map_err(|error| {
+            tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the token store did not answer");
+            Reason::StoreUnavailable
+        })?;
+        let Some(loaded) = loaded.into_iter().find(|loaded| loaded.secret.selector == selector) else {
+            return Ok(None);
+        };
+        let ceiling = self.ceiling(&loaded.token.unverified().owner).await.map_err(|_| Reason::CeilingUnavailable)?;
+        Ok(Some(Shared::new(Snapshot::new(loaded, ceiling.as_ref(), &self.keyring, &self.catalog))))
+    }
+
+    /// The MAC first and always, so that what comes after can't be timed without knowing a secret; then the state.
+    fn judge(&self, parsed: &Parsed<'_>, snapshot: Option<&Snapshot>, caller: Caller, now: Time) -> Result<(), Reason> {
+        let verdict = self.keyring.verify(parsed.verifier, snapshot.map(|snapshot| &snapshot.secret));
+        let snapshot = match (verdict, snapshot) {
+            (Verdict::Right { .. }, Some(snapshot)) => snapshot,
+            (Verdict::Wrong, Some(_)) => return Err(Reason::WrongVerifier),
+            (Verdict::UnknownKey, Some(_)) => return Err(Reason::UnknownKey),
+            (_, None) | (Verdict::Unknown, _) => return Err(Reason::UnknownSelector),
+        };
+        snapshot.standing(caller.address, now)?;
+        if verdict == (Verdict::Right { current_key: false }) {
+            let secret = &snapshot.secret;
+            self.tally.redigested(Redigest {
+                selector: secret.selector,
+                from: secret.key.clone(),
+                to: self.keyring.current().clone(),
+                digest: self.keyring.digest(parsed.verifier, secret.token, secret.generation),
+            });
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, reason: Reason) -> Refusal {
+        self.refuse_token(reason, None, self.clock.now(), None)
+    }
+
+    fn refuse_token(
+        &self,
+        reason: Reason,
+        snapshot: Option<&Snapshot>,
+        at: Time,
+        needed: Option<&'static str>,
+    ) -> Refusal {
+        let token = snapshot.map(|snapshot| snapshot.secret.token);
+        if let Some(token) = token {
+            self.tally.refused(token, reason, at);
+        }
+        tracing::debug!(%reason, token = token.map(tracing::field::display), needed, "request refused");
+        let receipt = Receipt::issue(&self.keyring, &self.random, at, token, reason)
+            .map_err(|error| tracing::error!(error = %error, "no receipt could be made for a refusal"))
+            .ok();
+        Refusal { reason, needed, receipt }
+    }
+}
