@@ -113,7 +113,7 @@ pub struct Change {
 pub enum Write {
     /// A new token with its first secret.
     CreateToken {
-        /// The token.
+        /// The token, of the owner that the guard names.
         token: Sealed<Token>,
         /// Its secret.
         secret: Secret,

@@ -248,7 +248,8 @@ impl Event {
         detail: &EventDetail,
     ) -> Result<Event, serde_json::Error> {
         let body = serde_json::to_string(detail)?;
-        let seq = head.seq + 1;
+        // The end of the numbers is reached only by a row that was tampered with; its number is then taken.
+        let seq = head.seq.saturating_add(1);
         let mut event = Event { subject, seq, owner, at: now.max(head.at), actor, body, hash: head.hash };
         event.hash = event.link(head.hash);
         Ok(event)

@@ -33,7 +33,7 @@ struct State {
     owners: BTreeMap<OwnerId, Sealed<Owner>>,
     tokens: BTreeMap<TokenId, Sealed<Token>>,
     secrets: HashMap<Selector, Secret>,
-    events: BTreeMap<Subject, Vec<Event>>,
+    events: BTreeMap<Subject, BTreeMap<u64, Event>>,
     changes: BTreeMap<Cursor, ChangeRow>,
     last_cursor: i64,
     meta: HashMap<String, Vec<u8>>,
@@ -71,8 +71,7 @@ impl State {
         if let Some(outcome) = self.outcome(&change.id) {
             return Committed::Repeat(outcome);
         }
-        let history = self.events.get(&change.event.subject).map_or(0, Vec::len) as u64;
-        if change.event.seq != history + 1 {
+        if self.event(&change.event.subject, change.event.seq).is_some() {
             return Committed::Conflict;
         }
         match &change.write {
@@ -132,7 +131,8 @@ impl State {
             delivered: false,
         };
         self.changes.insert(Cursor(self.last_cursor), row);
-        self.events.entry(change.event.subject.clone()).or_default().push(change.event.clone());
+        let event = change.event.clone();
+        self.events.entry(event.subject.clone()).or_default().insert(event.seq, event);
         self.waiting.drain(..).for_each(Waker::wake);
         Committed::Done
     }
@@ -143,7 +143,7 @@ impl State {
     }
 
     fn event(&self, subject: &Subject, seq: u64) -> Option<&Event> {
-        self.events.get(subject)?.iter().find(|event| event.seq == seq)
+        self.events.get(subject)?.get(&seq)
     }
 
     fn outcome(&self, id: &ChangeId) -> Option<Outcome> {
@@ -318,7 +318,8 @@ impl TokenStore for MemoryStore {
     async fn events(&self, subject: &Subject, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let state = self.lock();
         let events = state.events.get(subject).into_iter().flatten();
-        Ok(events.filter(|event| event.seq > after).take(limit as usize).cloned().collect())
+        let events = events.filter(|(seq, _)| **seq > after).map(|(_, event)| event);
+        Ok(events.take(limit as usize).cloned().collect())
     }
 
     async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {

@@ -24,7 +24,8 @@ use crate::usage::{Tallies, Usage};
 /// compared byte for byte: no case folding, no accent folding, no padding. A store error is never an empty answer.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
-    /// The secrets of these selectors, each with its token and owner, read at one moment in one statement.
+    /// The secrets of these selectors, each with its token and owner, read at one moment in one statement (up to a few
+    /// hundred selectors; one for each few hundred beyond).
     ///
     /// Selectors without a secret are missing from the answer, whose order means nothing.
     async fn load(&self, selectors: &[Selector]) -> Result<Vec<Loaded>, StoreError>;
@@ -32,9 +33,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Writes one change: its rows, its event and its id, all or nothing, through any crash.
     ///
     /// The change id is looked at first: a stored one is [`Committed::Repeat`], whatever else holds. Then the guards
-    /// of [`Write`](crate::Write), and the event must be the next of its subject: where one does not hold the answer is
-    /// [`Committed::Conflict`], or [`Committed::CapReached`], and nothing is written. A selector or a token id that
-    /// exists already is a conflict too.
+    /// of [`Write`](crate::Write): where one does not hold the answer is [`Committed::Conflict`], or
+    /// [`Committed::CapReached`], and nothing is written. A selector, a token id, or the number of an event of its subject
+    /// that is taken is a conflict too.
     ///
     /// # Errors
     /// [`Fault::OutcomeUnknown`] if the connection was lost while the commit was under way: the caller asks
@@ -56,7 +57,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// At most `limit` events of a subject with a number above `after`, in order.
     async fn events(&self, subject: &Subject, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 
-    /// What is stored of a token's usage: the last use of each secret, and counts of hours from `since` on.
+    /// What is stored of a token's usage: the last use of each secret, and counts of the hours that start at `since` or later.
     /// Empty for a token that is unknown or was never used.
     async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError>;
 
@@ -76,7 +77,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Acknowledges claimed events: they are never claimed again. Unknown cursors are ignored.
     async fn ack(&self, delivered: &[Cursor], at: Time) -> Result<(), StoreError>;
 
-    /// Deletes up to `limit` tokens that were dead before `before`, oldest first, each with its secrets, events,
+    /// Deletes up to `limit` tokens that were dead before `before`, those created first before others, each with its secrets, events,
     /// change ids and usage. A token with an event that was not acknowledged stays while `keep_undelivered`.
     /// Answers how many tokens were deleted.
     async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError>;

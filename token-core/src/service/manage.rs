@@ -167,7 +167,7 @@ impl<'a> Manage<'a> {
         for _ in 0..operation.attempts() {
             let (event, write, output) = match operation.plan(self, inner.clock.now()).await? {
                 Plan::Nothing(output) => return Ok(output),
-                Plan::Change { event, write, output } => (event, write, output),
+                Plan::Change(decision) => (decision.event, decision.write, decision.output),
             };
             let change = Change { id, fingerprint, event, write };
             match inner.commit(&change).await? {
@@ -243,8 +243,21 @@ pub(super) trait Operation: Serialize + Sync {
 pub(super) enum Plan<T> {
     /// It is so already.
     Nothing(T),
-    /// This is to be committed, and `output` is the answer once it is.
-    Change { event: Event, write: Write, output: T },
+    /// Something is to be committed.
+    Change(Box<Decision<T>>),
+}
+
+/// What is to be committed, and the answer once it is.
+pub(super) struct Decision<T> {
+    pub(super) event: Event,
+    pub(super) write: Write,
+    pub(super) output: T,
+}
+
+impl<T> Plan<T> {
+    pub(super) fn change(event: Event, write: Write, output: T) -> Plan<T> {
+        Plan::Change(Box::new(Decision { event, write, output }))
+    }
 }
 
 impl Inner {

@@ -83,17 +83,14 @@ impl Operation for Create<'_> {
             secret: current,
         };
         let (token, event) = manage.next(token, now, &detail)?;
-        Ok(Plan::Change {
-            event,
-            write: Write::CreateToken {
-                token: Sealed::new(token.clone(), &inner.keyring),
-                secret,
-                owner: owner_guard,
-                cap: policy.live_tokens_per_owner,
-                now,
-            },
-            output: Minted { token, text: Some(text) },
-        })
+        let write = Write::CreateToken {
+            token: Sealed::new(token.clone(), &inner.keyring),
+            secret,
+            owner: owner_guard,
+            cap: policy.live_tokens_per_owner,
+            now,
+        };
+        Ok(Plan::change(event, write, Minted { token, text: Some(text) }))
     }
 
     async fn repeated(&self, manage: &Manage<'_>, event: &Event) -> Result<Minted, ManageError> {
@@ -180,10 +177,8 @@ impl Operation for ChangeToken<'_> {
                 if token.revoked_at.is_some() {
                     return Ok(Plan::Nothing(Minted { token, text: None }));
                 }
-                // A row that can't be believed is no reason to leave its token alive.
-                if seal.is_err() {
-                    token.head = inner.last_head(&Subject::Token(token.id)).await?;
-                }
+                // Neither a row that can't be believed nor a forged event is a reason to leave its token alive.
+                token.head = inner.head_to_extend(&Subject::Token(token.id), token.head, seal).await?;
                 (Token { revoked_at: Some(now), superseded: None, ..token }, EventDetail::Revoked, None)
             }
             TokenChange::Reseal => {
@@ -194,11 +189,8 @@ impl Operation for ChangeToken<'_> {
         };
         let (token, event) = manage.next(next, now, &detail)?;
         let (text, secret) = secret.unzip();
-        Ok(Plan::Change {
-            event,
-            write: Write::UpdateToken { token: Sealed::new(token.clone(), &inner.keyring), secret },
-            output: Minted { token, text },
-        })
+        let write = Write::UpdateToken { token: Sealed::new(token.clone(), &inner.keyring), secret };
+        Ok(Plan::change(event, write, Minted { token, text }))
     }
 
     async fn repeated(&self, manage: &Manage<'_>, event: &Event) -> Result<Minted, ManageError> {
@@ -256,11 +248,10 @@ impl Operation for ChangeOwner<'_> {
         manage.check_revision(owner.revision)?;
         let detail = match self.change {
             OwnerChange::Suspend => {
-                if seal.is_err() {
-                    owner.head = inner.last_head(&subject).await?;
-                } else if owner.suspended_at.is_some() {
+                if seal.is_ok() && owner.suspended_at.is_some() {
                     return Ok(Plan::Nothing(owner));
                 }
+                owner.head = inner.head_to_extend(&subject, owner.head, seal).await?;
                 owner.suspended_at = Some(now);
                 EventDetail::Suspended
             }
@@ -281,13 +272,10 @@ impl Operation for ChangeOwner<'_> {
         };
         let actor = manage.actor.id().clone();
         let event = Event::after(owner.head, subject, Some(owner.id.clone()), now, actor, &detail)?;
-        owner.revision += 1;
+        owner.revision = owner.revision.saturating_add(1);
         owner.head = event.head();
-        Ok(Plan::Change {
-            event,
-            write: Write::PutOwner { owner: Sealed::new(owner.clone(), &inner.keyring), expected },
-            output: owner,
-        })
+        let write = Write::PutOwner { owner: Sealed::new(owner.clone(), &inner.keyring), expected };
+        Ok(Plan::change(event, write, owner))
     }
 
     async fn repeated(&self, manage: &Manage<'_>, _event: &Event) -> Result<Owner, ManageError> {
@@ -318,11 +306,8 @@ impl Operation for SetPolicy<'_> {
         let event = Event::after(row.head, Subject::Policy, None, now, manage.actor.id().clone(), &detail)?;
         let next = PolicyRow { policy: self.0.clone(), head: event.head() };
         let value = serde_json::to_vec(&next)?;
-        Ok(Plan::Change {
-            event,
-            write: Write::PutMeta { key: POLICY_KEY.to_owned(), expected: Some(stored), value },
-            output: next.policy,
-        })
+        let write = Write::PutMeta { key: POLICY_KEY.to_owned(), expected: Some(stored), value };
+        Ok(Plan::change(event, write, next.policy))
     }
 
     async fn repeated(&self, manage: &Manage<'_>, _event: &Event) -> Result<Policy, ManageError> {
@@ -388,7 +373,7 @@ impl Manage<'_> {
         let subject = Subject::Token(token.id);
         let actor = self.actor.id().clone();
         let event = Event::after(token.head, subject, Some(token.owner.clone()), now, actor, detail)?;
-        let token = Token { revision: token.revision + 1, head: event.head(), ..token };
+        let token = Token { revision: token.revision.saturating_add(1), head: event.head(), ..token };
         Ok((token, event))
     }
 
@@ -414,7 +399,22 @@ impl Inner {
         Ok((text, secret))
     }
 
-    /// The end of a chain by the events themselves, for a row whose own word can't be believed.
+    /// Where a change that must succeed puts its event: after the end that a sound row names, or after the last event that
+    /// is stored, where the row can't be believed or events were forged beyond its end. Either way the forgery stays for
+    /// the check of the history to name.
+    async fn head_to_extend(
+        &self,
+        subject: &Subject,
+        head: EventHead,
+        seal: Result<(), BrokenSeal>,
+    ) -> Result<EventHead, ManageError> {
+        if seal.is_ok() && self.store.events(subject, head.seq, 1).await?.is_empty() {
+            return Ok(head);
+        }
+        self.last_head(subject).await
+    }
+
+    /// The end of a chain by the events themselves.
     async fn last_head(&self, subject: &Subject) -> Result<EventHead, ManageError> {
         const PAGE: u32 = 500;
         let mut head = EventHead::START;

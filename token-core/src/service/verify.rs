@@ -79,6 +79,13 @@ impl Verified {
         catalog.index(S::DEF.name).is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
     }
 
+    /// Whether the token allows the scope of this name on every resource.
+    #[cfg(feature = "testing")]
+    pub(crate) fn allows_scope(&self, scope: &str) -> bool {
+        let scope = self.snapshot.catalog.index(scope);
+        scope.is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
+    }
+
     /// Whether the token, under its owner's ceiling, allows the scope on this resource.
     #[must_use]
     pub fn allows<S: Scope>(&self, resource: &str) -> bool {

@@ -1,5 +1,57 @@
-//! For tests: the conformance suite that every [`TokenStore`](crate::TokenStore) must pass, and stores that watch.
+//! For tests: the conformance suite that every [`TokenStore`] must pass, and stores that watch or break.
+//!
+//! A store is conformant when [`conformance`] finds nothing broken. The suite itself is tested too: for every
+//! [`Promise`] there is a store that breaks it ([`Sabotaged`]), and [`sabotage_goes_unnoticed`] names the promises whose
+//! breach the suite would miss. Both use no runtime of their own and run on any.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use token_core::testing::{conformance, sabotage_goes_unnoticed};
+//! use token_core::{MemoryStore, TokenStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let open = async || Arc::new(MemoryStore::new()) as Arc<dyn TokenStore>;
+//! assert_eq!(conformance(open).await, []);
+//! assert_eq!(sabotage_goes_unnoticed(open).await, []);
+//! # }
+//! ```
 
+mod checks;
 mod counting;
+mod interleave;
+mod promise;
+mod sabotage;
+mod sample;
+
+use std::sync::Arc;
+
+use crate::store::TokenStore;
 
 pub use counting::CountingStore;
+pub use interleave::Interleaved;
+pub use promise::{Broken, Promise};
+pub use sabotage::Sabotaged;
+
+/// Checks every promise, each on a fresh store from `open`. Answers what is broken: nothing, for a conformant store.
+pub async fn conformance(open: impl AsyncFn() -> Arc<dyn TokenStore>) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    for promise in Promise::ALL {
+        if let Err(breach) = promise.check(open().await).await {
+            broken.push(breach);
+        }
+    }
+    broken
+}
+
+/// Breaks each promise in turn on a fresh store from `open`. Answers the promises whose breach was not found: none, for a
+/// suite that can fail.
+pub async fn sabotage_goes_unnoticed(open: impl AsyncFn() -> Arc<dyn TokenStore>) -> Vec<Promise> {
+    let mut unnoticed = Vec::new();
+    for promise in Promise::ALL {
+        let sabotaged = Arc::new(Sabotaged::new(open().await, promise));
+        if promise.check(sabotaged).await.is_ok() {
+            unnoticed.push(promise);
+        }
+    }
+    unnoticed
+}

@@ -1,0 +1,8 @@
+//! The checks, one for each promise.
+
+pub(super) mod commit;
+pub(super) mod feed;
+pub(super) mod list;
+pub(super) mod races;
+pub(super) mod read;
+pub(super) mod usage;

@@ -1,0 +1,357 @@
+//! Stores that break one promise: the proof that the suite can fail.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::change::{Change, ChangeId, Committed, Outcome, OwnerGuard, Write};
+use crate::clock::Time;
+use crate::event::{Event, Subject};
+use crate::keyring::Keyring;
+use crate::owner::Owner;
+use crate::random::Random;
+use crate::seal::Sealed;
+use crate::secret::{Generation, Selector};
+use crate::store::{
+    Cursor, Delivery, Fault, Feed, ListFilter, ListQuery, Loaded, Page, Position, StoreError, TokenStore,
+};
+use crate::text::{KeyId, OwnerId, TokenName};
+use crate::token::{Token, TokenId};
+use crate::usage::{LastUse, Tallies, Usage};
+
+use super::interleave::give_way;
+use super::promise::Promise;
+
+/// Wraps a store and breaks one of its promises.
+pub struct Sabotaged {
+    inner: Arc<dyn TokenStore>,
+    breaks: Promise,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    last_uses: HashMap<(TokenId, Generation), LastUse>,
+    torn: HashMap<TokenId, TokenName>,
+}
+
+impl Sabotaged {
+    /// Breaks `promise` of `inner`.
+    pub fn new(inner: Arc<dyn TokenStore>, promise: Promise) -> Sabotaged {
+        Sabotaged { inner, breaks: promise, memory: Mutex::default() }
+    }
+
+    fn breaks(&self, promise: Promise) -> bool {
+        self.breaks == promise
+    }
+
+    fn remember<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
+        act(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Commits what was in conflict after all, on whatever is stored by now.
+    async fn force(&self, change: &Change) -> Result<Committed, StoreError> {
+        let mut change = change.clone();
+        let subject = change.event.subject.clone();
+        let events = self.inner.events(&subject, 0, 10_000).await?;
+        change.event.seq = events.len() as u64 + 1;
+        match &mut change.write {
+            Write::UpdateToken { token, .. } => {
+                let stored = self.inner.token(token.unverified().id).await?.ok_or(Fault::Other)?;
+                let mut row = token.unverified().clone();
+                row.revision = stored.unverified().revision + 1;
+                row.head.seq = change.event.seq;
+                *token = reseal(row)?;
+            }
+            Write::CreateToken { token, owner, secret, .. } => {
+                if let Some(stored) = self.inner.owner(&token.unverified().owner).await? {
+                    let stored = stored.unverified();
+                    *owner = OwnerGuard::At { owner: stored.id.clone(), revision: stored.revision };
+                }
+                if self.breaks(Promise::SelectorsAreUnique) {
+                    secret.selector = Selector::random(&Random::Os).map_err(|_| Fault::Other)?;
+                }
+            }
+            Write::PutOwner { owner, expected } => {
+                let stored = self.inner.owner(&owner.unverified().id).await?;
+                *expected = stored.map(|stored| stored.unverified().revision);
+            }
+            Write::PutMeta { key, expected, .. } => *expected = self.inner.meta(key).await?,
+        }
+        self.inner.commit(&change).await
+    }
+
+    /// The id and the event of a change that was refused, without its rows.
+    async fn leave_a_trace(&self, change: &Change) -> Result<(), StoreError> {
+        let mut trace = change.clone();
+        trace.event.seq = self.inner.events(&change.event.subject, 0, 10_000).await?.len() as u64 + 1;
+        trace.write = Write::PutMeta { key: "trace".into(), expected: None, value: b"trace".to_vec() };
+        self.inner.commit(&trace).await.map(drop)
+    }
+
+    async fn live_by_the_list(&self, owner: &OwnerId, now: Time, filter: ListFilter) -> Result<usize, StoreError> {
+        let query = ListQuery {
+            owner: Some(owner.clone()),
+            filter,
+            text: None,
+            from: Position::Created(None),
+            now,
+            limit: 1000,
+        };
+        Ok(self.inner.list(&query).await?.tokens.len())
+    }
+
+    /// The first two rows of each answer change places, or are the same one.
+    fn spoil_page(&self, mut page: Page) -> Page {
+        if self.breaks(Promise::ListIsOrdered) {
+            page.tokens.reverse();
+        }
+        if self.breaks(Promise::ListPagesAreComplete) && page.next.is_some() {
+            page.tokens.pop();
+        }
+        page
+    }
+}
+
+fn reseal(row: Token) -> Result<Sealed<Token>, StoreError> {
+    let keyring = Keyring::parse(super::sample::KEYRING).map_err(|error| StoreError::new(Fault::Other, error))?;
+    Ok(Sealed::new(row, &keyring))
+}
+
+fn swap_case(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|b| if b.is_ascii_lowercase() { b.to_ascii_uppercase() } else { b.to_ascii_lowercase() }).collect()
+}
+
+impl std::fmt::Debug for Sabotaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sabotaged").field("breaks", &self.breaks).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TokenStore for Sabotaged {
+    async fn load(&self, selectors: &[Selector]) -> Result<Vec<Loaded>, StoreError> {
+        let mut asked = selectors.to_vec();
+        if self.breaks(Promise::SelectorsAreExact) {
+            asked.extend(selectors.iter().filter_map(|selector| Selector::from_bytes(&swap_case(selector.as_bytes()))));
+        }
+        let mut rows = self.inner.load(&asked).await?;
+        match self.breaks {
+            Promise::ManyLoadAtOnce => rows.truncate(64),
+            Promise::RowsComeBackAsWritten => {
+                for row in &mut rows {
+                    let mut token = row.token.unverified().clone();
+                    token.name = TokenName::new(token.name.as_str().trim()).map_err(|_| Fault::Other)?;
+                    row.token = Sealed::from_parts(token, row.token.seal().clone());
+                }
+            }
+            Promise::EditRacesVerify => {
+                // The name is that of an earlier load.
+                for row in &mut rows {
+                    let mut token = row.token.unverified().clone();
+                    let earlier = self.remember(|memory| memory.torn.insert(token.id, token.name.clone()));
+                    token.name = earlier.unwrap_or_else(|| token.name.clone());
+                    row.token = reseal(token)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(rows)
+    }
+
+    async fn commit(&self, change: &Change) -> Result<Committed, StoreError> {
+        let mut change = change.clone();
+        let mut unguarded_cap = false;
+        match self.breaks {
+            Promise::RepeatIsTold | Promise::RepeatRacesRepeat => {
+                change.id = ChangeId::random(&Random::Os).map_err(|_| Fault::Other)?;
+            }
+            Promise::CapHolds | Promise::CreateRacesCap => {
+                if let Write::CreateToken { token, cap, now, .. } = &mut change.write {
+                    // Counts, and then writes: right, unless there are two.
+                    let owner = token.unverified().owner.clone();
+                    let live = self.live_by_the_list(&owner, *now, ListFilter::Live).await?;
+                    give_way().await;
+                    let reached = live >= *cap as usize;
+                    if reached && self.breaks(Promise::CreateRacesCap) {
+                        return Ok(Committed::CapReached);
+                    }
+                    *cap = u32::MAX;
+                    unguarded_cap = true;
+                }
+            }
+            Promise::CapCountsLiveOnly => {
+                if let Write::CreateToken { token, cap, now, .. } = &change.write {
+                    let owner = token.unverified().owner.clone();
+                    if self.live_by_the_list(&owner, *now, ListFilter::Any).await? >= *cap as usize {
+                        return Ok(Committed::CapReached);
+                    }
+                }
+            }
+            _ => {}
+        }
+        let committed = self.inner.commit(&change).await?;
+        if committed != Committed::Conflict {
+            return Ok(committed);
+        }
+        let forced = match (self.breaks, &change.write) {
+            (
+                Promise::TokenRevisionGuards
+                | Promise::RotateRacesRotate
+                | Promise::RotateRacesRevoke
+                | Promise::EventNumbersAreUnique,
+                Write::UpdateToken { .. },
+            )
+            | (
+                Promise::OwnerGuards | Promise::CreateRacesSuspend | Promise::SelectorsAreUnique,
+                Write::CreateToken { .. },
+            )
+            | (Promise::OwnerRevisionGuards, Write::PutOwner { .. })
+            | (Promise::MetaGuards, Write::PutMeta { .. }) => true,
+            (_, Write::CreateToken { .. }) => unguarded_cap,
+            _ => false,
+        };
+        if forced {
+            return self.force(&change).await;
+        }
+        if self.breaks(Promise::ConflictWritesNothing) {
+            self.leave_a_trace(&change).await?;
+        }
+        Ok(Committed::Conflict)
+    }
+
+    async fn outcome(&self, change: &ChangeId) -> Result<Option<Outcome>, StoreError> {
+        if self.breaks(Promise::OutcomeIsKnown) {
+            return Ok(None);
+        }
+        self.inner.outcome(change).await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Sealed<Token>>, StoreError> {
+        self.inner.token(id).await
+    }
+
+    async fn owner(&self, id: &OwnerId) -> Result<Option<Sealed<Owner>>, StoreError> {
+        if self.breaks(Promise::OwnersAreExact)
+            && let Ok(trimmed) = OwnerId::new(id.as_str().trim())
+        {
+            return self.inner.owner(&trimmed).await;
+        }
+        self.inner.owner(id).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let mut query = query.clone();
+        match self.breaks {
+            Promise::ListKeepsToOwner => query.owner = None,
+            Promise::ListKeepsToState => query.filter = ListFilter::Any,
+            Promise::ListTextIsLiteral => query.text = query.text.filter(|text| !text.contains(['%', '_'])),
+            _ => {}
+        }
+        self.inner.list(&query).await.map(|page| self.spoil_page(page))
+    }
+
+    async fn events(&self, subject: &Subject, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let mut events = self.inner.events(subject, after, limit).await?;
+        match self.breaks {
+            Promise::EventsComeInOrder => events.reverse(),
+            Promise::EventAndChangeCommitTogether | Promise::EventRacesChange => drop(events.pop()),
+            _ => {}
+        }
+        Ok(events)
+    }
+
+    async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
+        if self.breaks(Promise::UnknownIsNothing) && self.inner.token(token).await?.is_none() {
+            return Err(Fault::Other.into());
+        }
+        let mut usage = self.inner.usage(token, since).await?;
+        if self.breaks(Promise::LastUseMovesForward) {
+            self.remember(|memory| {
+                for (generation, last) in &mut usage.last {
+                    *last = memory.last_uses.get(&(token, *generation)).copied().unwrap_or(*last);
+                }
+            });
+        }
+        Ok(usage)
+    }
+
+    async fn record(&self, tallies: &Tallies) -> Result<(), StoreError> {
+        let mut tallies = tallies.clone();
+        match self.breaks {
+            Promise::UsageAddsUp => self.inner.record(&tallies).await?,
+            Promise::LastUseMovesForward => self.remember(|memory| {
+                let uses = tallies.uses.iter();
+                memory.last_uses.extend(uses.map(|tally| ((tally.token, tally.generation), tally.last)));
+            }),
+            Promise::UsageOfPurgedIsIgnored => {
+                for tally in &tallies.uses {
+                    self.inner.token(tally.token).await?.ok_or(Fault::Other)?;
+                }
+            }
+            Promise::RedigestIsGuarded => {
+                for redigest in &mut tallies.redigests {
+                    for row in self.inner.load(&[redigest.selector]).await? {
+                        redigest.from = row.secret.key;
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.inner.record(&tallies).await
+    }
+
+    async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError> {
+        let mut feed = self.inner.changes(cursor, max_wait).await?;
+        match self.breaks {
+            Promise::FeedTellsEveryChange => drop(feed.subjects.pop()),
+            Promise::FeedWakesOrTimesOut if max_wait > Duration::ZERO => feed.subjects.clear(),
+            _ => {}
+        }
+        Ok(feed)
+    }
+
+    async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        let lease = if self.breaks(Promise::ClaimsAreLeased) { Duration::ZERO } else { lease };
+        let mut claimed = self.inner.claim(now, lease, limit).await?;
+        if self.breaks(Promise::ClaimsKeepOrder) {
+            claimed.reverse();
+        }
+        Ok(claimed)
+    }
+
+    async fn ack(&self, delivered: &[Cursor], at: Time) -> Result<(), StoreError> {
+        if self.breaks(Promise::AcksArePermanent) {
+            return Ok(());
+        }
+        self.inner.ack(delivered, at).await
+    }
+
+    async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError> {
+        match self.breaks {
+            Promise::PurgeTakesTheDeadOnly => self.inner.purge(Time::MAX, keep_undelivered, limit).await,
+            Promise::PurgeKeepsUndelivered => self.inner.purge(before, false, limit).await,
+            Promise::PurgeIsBounded => self.inner.purge(before, keep_undelivered, 10_000).await,
+            _ => self.inner.purge(before, keep_undelivered, limit).await,
+        }
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyId>, StoreError> {
+        let mut keys = self.inner.keys().await?;
+        if self.breaks(Promise::KeysAreAllNamed) {
+            keys.truncate(1);
+        }
+        Ok(keys)
+    }
+
+    async fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.meta(key).await
+    }
+
+    async fn meta_or_insert(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let stored = self.inner.meta_or_insert(key, value).await?;
+        Ok(if self.breaks(Promise::FactsAreWrittenOnce) { value.to_vec() } else { stored })
+    }
+}
