@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod commits;
+mod conformance;
 mod delivery;
 mod faults;
 mod lists;
@@ -10,3 +11,4 @@ mod opening;
 mod purges;
 mod sample;
 mod tallies;
+mod tampering;

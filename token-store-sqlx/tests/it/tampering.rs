@@ -1,0 +1,272 @@
+//! Rows that were changed behind the application's back, bit by bit, on a real file: refused or named, never believed.
+
+use std::sync::Arc;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use token_core::{
+    Actor, ActorId, Background, Caller, Ceiling, Credential, Grant, Grants, History, Keyring, ManageError, ManualClock,
+    Minted, Networks, NewToken, OwnerId, Reason, Risk, Rotation, ScopeDef, Subject, TokenName, Tokens,
+};
+use token_store_sqlx::SqlStore;
+
+use super::sample::url;
+
+struct Service {
+    dir: tempfile::TempDir,
+    tokens: Tokens,
+    _background: Background,
+    owner: Actor,
+    admin: Actor,
+    old: Minted,
+    new: Minted,
+}
+
+/// A token with something in every column that may hold something, rotated once, with both its values working.
+async fn service() -> Service {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqlStore::open(&url(&dir)).await.unwrap();
+    let scope = |name| ScopeDef { name, says: "s", group: "g", risk: Risk::Low, implies: &[] };
+    let (tokens, background) = Tokens::builder(store)
+        .prefix("test")
+        .keyring(Keyring::parse(&Keyring::generate("k1").unwrap()).unwrap())
+        .catalog([scope("projects:read"), scope("projects:write")])
+        .clock(Arc::new(ManualClock::at("2027-01-31T12:00:00Z".parse().unwrap())))
+        .build()
+        .await
+        .unwrap();
+    let owner = Actor::owner(ActorId::new("ann").unwrap(), OwnerId::new("ann").unwrap(), Ceiling::Everything);
+    let admin = Actor::admin(ActorId::new("root").unwrap(), Ceiling::Everything);
+    let grants = Grants::new([Grant::all("projects:read").unwrap()]).unwrap();
+    let request = NewToken {
+        networks: Some(Networks::parse(["127.0.0.0/8"]).unwrap()),
+        ..NewToken::new(TokenName::new("tampered").unwrap(), grants)
+    };
+    let old = tokens.manage(&owner).create(&request).await.unwrap();
+    let new = tokens.manage(&owner).rotate(old.token.id, &Rotation::default()).await.unwrap();
+    Service { dir, tokens, _background: background, owner, admin, old, new }
+}
+
+impl Service {
+    async fn database(&self) -> SqliteConnection {
+        let options: SqliteConnectOptions = url(&self.dir).parse().unwrap();
+        // Whoever writes past the application does not keep to its constraints either.
+        options.pragma("ignore_check_constraints", "ON").foreign_keys(false).connect().await.unwrap()
+    }
+
+    async fn verify(&self, minted: &Minted) -> Result<(), Reason> {
+        let text = minted.text.as_ref().unwrap().expose_secret().as_bytes();
+        let caller = Caller::at("127.0.0.1".parse().unwrap());
+        let verified = self.tokens.authenticate(Ok(Credential::Borrowed(text)), caller).await;
+        verified.map(drop).map_err(|refusal| refusal.reason())
+    }
+
+    async fn history(&self) -> Result<History, ManageError> {
+        self.tokens.manage(&self.admin).verify_history(&Subject::Token(self.old.token.id)).await
+    }
+}
+
+/// A value of a column, and every value that differs from it in one bit (of a sample of them, for long ones).
+#[derive(Clone, Debug)]
+enum Stored {
+    Null,
+    Integer(i64),
+    Text(Vec<u8>),
+    Blob(Vec<u8>),
+}
+
+impl Stored {
+    fn flipped(&self) -> Vec<Stored> {
+        let bits = |bytes: &[u8], bits: u8| -> Vec<Vec<u8>> {
+            let flip = |index: usize| {
+                let mut bytes = bytes.to_vec();
+                bytes[index] ^= 1 << (index as u8 % bits);
+                bytes
+            };
+            (0..bytes.len()).map(flip).collect()
+        };
+        match self {
+            Stored::Null => vec![Stored::Integer(1)],
+            Stored::Integer(number) => (0..63).map(|bit| Stored::Integer(number ^ (1 << bit))).collect(),
+            // Seven bits: the text stays text, so that it is not the decoder that refuses it.
+            Stored::Text(bytes) => bits(bytes, 7).into_iter().map(Stored::Text).collect(),
+            Stored::Blob(bytes) => bits(bytes, 8).into_iter().map(Stored::Blob).collect(),
+        }
+    }
+
+    fn sql(&self) -> String {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        match self {
+            Stored::Null => "NULL".into(),
+            Stored::Integer(number) => number.to_string(),
+            Stored::Text(bytes) => format!("CAST(x'{}' AS TEXT)", hex(bytes)),
+            Stored::Blob(bytes) => format!("x'{}'", hex(bytes)),
+        }
+    }
+}
+
+async fn columns(database: &mut SqliteConnection, table: &str) -> Vec<String> {
+    let sql = format!("SELECT name FROM pragma_table_info('{table}')");
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(database).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn read(database: &mut SqliteConnection, table: &str, column: &str, row: &str) -> Stored {
+    let sql = format!("SELECT typeof({column}), {column}, CAST({column} AS BLOB) FROM {table} WHERE {row}");
+    let found = sqlx::query(AssertSqlSafe(sql)).fetch_one(database).await.unwrap();
+    match found.get::<String, _>(0).as_str() {
+        "null" => Stored::Null,
+        "integer" => Stored::Integer(found.get(1)),
+        "text" => Stored::Text(found.get(2)),
+        "blob" => Stored::Blob(found.get(2)),
+        other => panic!("{table}.{column} is {other}"),
+    }
+}
+
+/// Writes one column of one row, found by its place: its key may be what is changed.
+async fn write(
+    database: &mut SqliteConnection,
+    table: &str,
+    column: &str,
+    before: &Stored,
+    after: &Stored,
+    row: &str,
+) -> bool {
+    let found = if row.contains(column) { format!("{column} IS {}", before.sql()) } else { row.to_owned() };
+    let sql = format!("UPDATE {table} SET {column} = {} WHERE {found}", after.sql());
+    // A type that the table is too strict for can't be written even so.
+    sqlx::query(AssertSqlSafe(sql)).execute(database).await.is_ok_and(|done| done.rows_affected() == 1)
+}
+
+async fn every_bit(service: &Service, table: &str, row: &str, but: &[&str]) -> u32 {
+    let mut database = service.database().await;
+    let mut tampered = 0;
+    for column in columns(&mut database, table).await {
+        if but.contains(&column.as_str()) {
+            continue;
+        }
+        let good = read(&mut database, table, &column, row).await;
+        for bad in good.flipped() {
+            if !write(&mut database, table, &column, &good, &bad, row).await {
+                continue;
+            }
+            tampered += 1;
+            let seen = service.verify(&service.new).await;
+            assert!(seen.is_err(), "{table}.{column} as {bad:?} was believed");
+            assert!(write(&mut database, table, &column, &bad, &good, row).await, "{table}.{column} was not put back");
+        }
+    }
+    assert_eq!(service.verify(&service.new).await, Ok(()), "the row that was put back is good again");
+    tampered
+}
+
+#[tokio::test]
+async fn a_changed_bit_in_a_token_an_owner_or_a_secret_is_refused() {
+    let service = service().await;
+    assert_eq!((service.verify(&service.old).await, service.verify(&service.new).await), (Ok(()), Ok(())));
+    assert!(every_bit(&service, "api_tokens", "1 = 1", &[]).await > 500);
+    assert!(every_bit(&service, "api_token_owners", "1 = 1", &["touched"]).await > 200);
+    // The scheme has one value that is known; the others can't be read.
+    assert!(every_bit(&service, "api_token_secrets", "generation = 2", &[]).await > 150);
+}
+
+#[tokio::test]
+async fn a_secret_moved_to_another_token_or_generation_is_worthless() {
+    let service = service().await;
+    let mut database = service.database().await;
+    let other = NewToken::new(TokenName::new("other").unwrap(), Grants::default());
+    let other = service.tokens.manage(&service.owner).create(&other).await.unwrap();
+    // The digest of a secret that the thief knows, put where the other token's is.
+    sqlx::query(
+        "UPDATE api_token_secrets SET digest = (SELECT digest FROM api_token_secrets WHERE selector = ?) WHERE token = ?",
+    )
+    .bind(service.new.token.current.selector.as_bytes().as_slice())
+    .bind(other.token.id.as_bytes().as_slice())
+    .execute(&mut database)
+    .await
+    .unwrap();
+    assert_eq!(service.verify(&other).await, Err(Reason::WrongVerifier));
+    sqlx::query("UPDATE api_token_secrets SET generation = generation + 10 WHERE selector = ?")
+        .bind(service.new.token.current.selector.as_bytes().as_slice())
+        .execute(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(service.verify(&service.new).await, Err(Reason::WrongVerifier));
+}
+
+#[tokio::test]
+async fn a_changed_bit_in_an_event_is_named() {
+    let service = service().await;
+    let events = History::Intact { events: 2 };
+    assert_eq!(service.history().await.unwrap(), events);
+    let mut database = service.database().await;
+    let mut tampered = 0;
+    for seq in [1, 2] {
+        let row = format!("seq = {seq} AND subject LIKE 'token:%'");
+        for column in columns(&mut database, "api_token_events").await {
+            let good = read(&mut database, "api_token_events", &column, &row).await;
+            for bad in good.flipped() {
+                let change = format!("UPDATE api_token_events SET {column} = {} WHERE rowid = {seq}", bad.sql());
+                let Ok(done) = sqlx::query(AssertSqlSafe(change)).execute(&mut database).await else { continue };
+                assert_eq!(done.rows_affected(), 1);
+                tampered += 1;
+                match service.history().await {
+                    Ok(History::Broken { seq: named }) => assert!(named <= seq, "{column} of {seq}: named {named}"),
+                    // What can't even be read is named by the store.
+                    Err(ManageError::Store(_)) => {}
+                    other => panic!("{column} of event {seq} as {bad:?}: {other:?}"),
+                }
+                let back = format!("UPDATE api_token_events SET {column} = {} WHERE rowid = {seq}", good.sql());
+                sqlx::query(AssertSqlSafe(back)).execute(&mut database).await.unwrap();
+            }
+        }
+    }
+    assert!(tampered > 800, "{tampered}");
+    assert_eq!(service.history().await.unwrap(), events);
+}
+
+#[tokio::test]
+async fn a_missing_or_forged_event_is_named_and_does_not_protect_a_token_from_revocation() {
+    for forge in [
+        "DELETE FROM api_token_events WHERE seq = 2",
+        "DELETE FROM api_token_events WHERE seq = 1",
+        "INSERT INTO api_token_events SELECT subject, 3, owner, at, actor, body, hash FROM api_token_events WHERE seq = 2",
+        "UPDATE api_tokens SET grants = '[{\"scope\":\"projects:write\",\"resources\":\"all\"}]'",
+        "UPDATE api_tokens SET head_seq = 9223372036854775807",
+    ] {
+        let service = service().await;
+        sqlx::query(forge).execute(&mut service.database().await).await.unwrap();
+        let intact = matches!(service.history().await, Ok(History::Intact { .. }));
+        assert!(!intact, "{forge}: not noticed");
+        let revoked = service.tokens.manage(&service.owner).revoke(service.old.token.id).await.unwrap();
+        assert!(revoked.revoked_at.is_some());
+        assert_eq!(service.verify(&service.new).await, Err(Reason::Revoked), "{forge}");
+        assert_eq!(service.verify(&service.old).await, Err(Reason::Revoked), "{forge}");
+    }
+}
+
+#[tokio::test]
+async fn an_admin_reseals_a_row_and_the_log_says_so() {
+    let service = service().await;
+    let id = service.new.token.id;
+    let manage = service.tokens.manage(&service.admin);
+    assert!(matches!(manage.reseal(id).await, Err(ManageError::SealInOrder)));
+    let tamper = "UPDATE api_tokens SET name = 'renamed by hand'";
+    sqlx::query(tamper).execute(&mut service.database().await).await.unwrap();
+    assert_eq!(service.verify(&service.new).await, Err(Reason::BrokenSeal));
+    assert!(matches!(service.tokens.manage(&service.owner).reseal(id).await, Err(ManageError::Forbidden)));
+    assert!(matches!(
+        service.tokens.manage(&service.owner).rotate(id, &Rotation::default()).await,
+        Err(ManageError::BrokenSeal(_))
+    ));
+    manage.reseal(id).await.unwrap();
+    assert_eq!(service.verify(&service.new).await, Ok(()));
+    assert_eq!(service.history().await.unwrap(), History::Intact { events: 3 });
+
+    let owner = OwnerId::new("ann").unwrap();
+    let tamper = "UPDATE api_token_owners SET head_at = head_at + 1";
+    sqlx::query(tamper).execute(&mut service.database().await).await.unwrap();
+    assert_eq!(service.verify(&service.new).await, Err(Reason::BrokenSeal));
+    manage.reseal_owner(&owner).await.unwrap();
+    assert_eq!(service.verify(&service.new).await, Ok(()));
+}
