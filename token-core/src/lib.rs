@@ -36,6 +36,8 @@ pub mod testing;
 mod text;
 mod token;
 mod usage;
+#[cfg(test)]
+mod vectors;
 
 pub use actor::Actor;
 pub use answer::{Answer, Realm, RealmError};
