@@ -1,4 +1,4 @@
-//! For tests: the conformance suite that every [`TokenStore`] must pass, and stores that watch or break.
+//! For tests: the conformance suite that every [`TokenStore`] must pass, and stores that count, fail or break.
 //!
 //! A store is conformant when [`conformance`] finds nothing broken. The suite itself is tested too: for every
 //! [`Promise`] there is a store that breaks it ([`Sabotaged`]), and [`sabotage_goes_unnoticed`] names the promises whose
@@ -17,8 +17,8 @@
 //! ```
 
 mod checks;
-mod counting;
-mod interleave;
+mod hooked;
+mod leak;
 mod promise;
 mod sabotage;
 mod sample;
@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 use crate::store::TokenStore;
 
-pub use counting::CountingStore;
-pub use interleave::Interleaved;
+pub use hooked::{Call, Counter, CountingStore, Hook, HookedStore};
+pub use leak::find_leak;
 pub use promise::{Broken, Promise};
 pub use sabotage::Sabotaged;
 

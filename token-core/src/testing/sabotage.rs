@@ -21,7 +21,7 @@ use crate::text::{KeyId, OwnerId, TokenName};
 use crate::token::{Token, TokenId};
 use crate::usage::{LastUse, Tallies, Usage};
 
-use super::interleave::give_way;
+use super::hooked::give_way;
 use super::promise::Promise;
 
 /// Wraps a store and breaks one of its promises.

@@ -1,5 +1,14 @@
-//! Behaviour of the core, seen from outside.
+//! Behaviour of the core, seen from outside, by its actors: owner, other owner, admin, viewer, and the tokens themselves.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod background;
 mod conformance;
+mod faults;
+mod keys;
+mod management;
+mod rights;
+mod rotation;
+mod secrecy;
+mod verification;
+mod world;

@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::event::Subject;
 use crate::secret::{Generation, Secret};
 use crate::store::{Cursor, Delivery, TokenStore};
-use crate::testing::interleave::give_way;
+use crate::testing::hooked::give_way;
 use crate::testing::sample::{Checked, LEASE, Sample, ensure, same, time};
 use crate::token::{Token, TokenId};
 use crate::usage::{LastUse, Tallies, Usage, UseTally};

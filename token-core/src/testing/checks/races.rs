@@ -15,7 +15,7 @@ use crate::rotation::{Overlap, Replace, Rotation, RotationError};
 use crate::scope::{Ceiling, Grant, Grants};
 use crate::service::{Caller, ManageError, Minted, Tokens, Verified};
 use crate::store::{ListFilter, Position, TokenStore};
-use crate::testing::interleave::Interleaved;
+use crate::testing::hooked::{GivingWay, HookedStore};
 use crate::testing::sample::{Checked, Sample, ensure, same};
 use crate::text::{ActorId, OwnerId, TokenName};
 use crate::token::Token;
@@ -31,7 +31,7 @@ struct Race {
 
 impl Race {
     async fn new(store: Arc<dyn TokenStore>, cap: u32) -> Checked<Race> {
-        let (tokens, _) = Sample::service(Arc::new(Interleaved::new(store)), cap).await?;
+        let (tokens, _) = Sample::service(Arc::new(HookedStore::hooked(store, GivingWay)), cap).await?;
         let owner = Actor::owner(ActorId::new("u1")?, OwnerId::new("u1")?, Ceiling::Everything);
         let admin = Actor::admin(ActorId::new("admin")?, Ceiling::Everything);
         Ok(Race { tokens, owner, admin })
@@ -145,7 +145,7 @@ pub(in crate::testing) async fn create_races_cap(store: Arc<dyn TokenStore>) -> 
 /// At the trait, where the order of commits is seen: a creation that was decided before the suspension, and comes after it.
 pub(in crate::testing) async fn create_races_suspend(store: Arc<dyn TokenStore>) -> Checked {
     let sample = Sample::new()?;
-    let store = Interleaved::new(store);
+    let store = HookedStore::hooked(store, GivingWay);
     sample.stored(&store, "u1", "first").await?;
     let owner = store.owner(&OwnerId::new("u1")?).await?.ok_or("the owner was not stored")?;
     let start = store.changes(None, Duration::ZERO).await?.cursor;

@@ -1,0 +1,106 @@
+//! The work between requests: events reach the sink at least once and in order, whatever the sink does.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use token_core::testing::{Call, Hook, HookedStore};
+use token_core::{AuditSink, Edit, Event, Fault, MemoryStore, StoreError, Time};
+
+use crate::world::{World, minutes, name};
+
+#[derive(Default)]
+struct Sink {
+    seen: Mutex<Vec<(String, u64)>>,
+    mood: Mutex<Mood>,
+}
+
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Mood {
+    #[default]
+    Fine,
+    Failing,
+    Panicking,
+}
+
+struct Shared(Arc<Sink>);
+
+#[async_trait]
+impl AuditSink for Shared {
+    async fn deliver(&self, event: &Event) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mood = *self.0.mood.lock().unwrap();
+        match mood {
+            Mood::Fine => {}
+            Mood::Failing => return Err("the SIEM is down".into()),
+            Mood::Panicking => panic!("a bug in the host's sink"),
+        }
+        self.0.seen.lock().unwrap().push((event.detail()?.kind().to_owned(), event.seq));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_event_is_delivered_in_order_through_failures_and_panics_of_the_sink() {
+    let sink = Arc::new(Sink::default());
+    let world =
+        World::with(Arc::new(MemoryStore::new()), |builder| builder.audit_sink(Shared(Arc::clone(&sink)))).await;
+    let minted = world.create(&[]).await;
+    for mood in [Mood::Failing, Mood::Panicking] {
+        *sink.mood.lock().unwrap() = mood;
+        world.background.turn().await.unwrap();
+        // Leased: asked for again only when the lease has ended.
+        world.clock.advance(minutes(1));
+    }
+    let rename = Edit { name: Some(name("renamed")), ..Edit::default() };
+    world.tokens.manage(&world.owner).edit(minted.token.id, &rename).await.unwrap();
+    world.tokens.manage(&world.owner).revoke(minted.token.id).await.unwrap();
+    assert!(sink.seen.lock().unwrap().is_empty());
+    *sink.mood.lock().unwrap() = Mood::Fine;
+    world.background.turn().await.unwrap();
+    world.background.turn().await.unwrap();
+    let expected: Vec<(String, u64)> =
+        [("created", 1), ("edited", 2), ("revoked", 3)].map(|(kind, seq)| (kind.to_owned(), seq)).into();
+    assert_eq!(*sink.seen.lock().unwrap(), expected);
+}
+
+struct Unwritable(Mutex<bool>);
+
+#[async_trait]
+impl Hook for Unwritable {
+    async fn before(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::Record && *self.0.lock().unwrap() { Err(Fault::DiskFull.into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn usage_that_could_not_be_stored_is_kept_and_stored_later() {
+    let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Unwritable(Mutex::new(true))));
+    let world = World::on(Arc::clone(&store) as _).await;
+    let minted = world.create(&[]).await;
+    for _ in 0..2 {
+        let verified = world.verify(&minted).await.unwrap();
+        world.tokens.tally_use(&verified);
+        assert_eq!(world.tokens.flush().await.unwrap_err().fault(), Fault::DiskFull);
+    }
+    *store.hook().0.lock().unwrap() = false;
+    world.tokens.flush().await.unwrap();
+    let usage = world.tokens.manage(&world.owner).usage(minted.token.id, Time::EPOCH).await.unwrap();
+    assert_eq!(usage.hours[0].count, 2);
+}
+
+#[tokio::test]
+async fn a_spawned_background_works_by_itself() {
+    let sink = Arc::new(Sink::default());
+    let world =
+        World::with(Arc::new(MemoryStore::new()), |builder| builder.audit_sink(Shared(Arc::clone(&sink)))).await;
+    let World { tokens, background, owner, .. } = world;
+    let running = tokio::spawn(background);
+    tokens.manage(&owner).create(&crate::world::request(&[])).await.unwrap();
+    let delivered = async {
+        while sink.seen.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(minutes(1), delivered).await.expect("the event was not delivered");
+    running.abort();
+}

@@ -1,0 +1,243 @@
+//! What is accepted, and exactly why the rest is not.
+
+use std::sync::Arc;
+
+use token_core::testing::CountingStore;
+use token_core::{
+    Caller, Ceiling, Class, Credential, CredentialError, Grant, Grants, MemoryStore, Networks, NewToken, OwnerId,
+    Reason, ResourceId, ResourceSet, Resources, Rotation, ScopeName,
+};
+
+use crate::world::{BillingAll, BillingRead, ProjectsRead, ProjectsWrite, World, grants, minutes, name, request, text};
+
+#[tokio::test]
+async fn a_token_is_verified_with_its_owner_name_and_rights() {
+    let world = World::new().await;
+    let minted = world.create(&["projects:write"]).await;
+    let verified = world.verify(&minted).await.unwrap();
+    assert_eq!(verified.token_id(), minted.token.id);
+    assert_eq!(verified.owner().as_str(), "ann");
+    assert_eq!(verified.name().as_str(), "a token");
+    assert_eq!(verified.expires_at(), minted.token.expires_at);
+    assert!(verified.allows_everywhere::<ProjectsWrite>() && verified.allows_everywhere::<ProjectsRead>());
+    assert!(!verified.allows_everywhere::<BillingRead>());
+    assert!(world.tokens.require::<ProjectsRead>(&verified).is_ok());
+    let refusal = world.tokens.require::<BillingRead>(&verified).unwrap_err();
+    assert_eq!((refusal.class(), refusal.needed()), (Class::InsufficientScope, Some("billing:read")));
+}
+
+#[tokio::test]
+async fn empty_grants_allow_nothing() {
+    let world = World::new().await;
+    let verified = world.verify(&world.create(&[]).await).await.unwrap();
+    assert_eq!(verified.resources::<ProjectsRead>(), None);
+    assert!(world.tokens.require::<ProjectsRead>(&verified).is_err());
+    assert!(world.tokens.require_some::<ProjectsRead>(&verified).is_err());
+    assert!(world.tokens.require_on::<ProjectsRead>(&verified, "p1").is_err());
+}
+
+#[tokio::test]
+async fn a_grant_of_some_resources_is_not_one_of_all() {
+    let world = World::new().await;
+    let only = ResourceSet::new(["p1", "p2"].map(|id| ResourceId::new(id).unwrap())).unwrap();
+    let scope = ScopeName::new("projects:write").unwrap();
+    let limited = Grants::new([Grant { scope, resources: Resources::Only(only) }]).unwrap();
+    let minted = world.tokens.manage(&world.owner).create(&NewToken::new(name("limited"), limited)).await.unwrap();
+    let verified = world.verify(&minted).await.unwrap();
+    assert!(world.tokens.require::<ProjectsRead>(&verified).is_err());
+    assert!(world.tokens.require_on::<ProjectsRead>(&verified, "p1").is_ok());
+    assert!(world.tokens.require_on::<ProjectsRead>(&verified, "p3").is_err());
+    let Resources::Only(resources) = world.tokens.require_some::<ProjectsWrite>(&verified).unwrap() else {
+        panic!("all resources")
+    };
+    assert_eq!(resources.iter().map(ResourceId::as_str).collect::<Vec<_>>(), ["p1", "p2"]);
+}
+
+#[tokio::test]
+async fn a_wildcard_covers_what_the_catalog_declares() {
+    let world = World::new().await;
+    let verified = world.verify(&world.create(&["billing:*"]).await).await.unwrap();
+    assert!(verified.allows_everywhere::<BillingAll>() && verified.allows_everywhere::<BillingRead>());
+    assert!(!verified.allows_everywhere::<ProjectsRead>());
+    // The parts are not the whole: a wildcard also covers what is declared later.
+    let verified = world.verify(&world.create(&["billing:read"]).await).await.unwrap();
+    assert!(!verified.allows_everywhere::<BillingAll>());
+}
+
+#[tokio::test]
+async fn malformed_text_reaches_no_store() {
+    let store = Arc::new(CountingStore::new(Arc::new(MemoryStore::new())));
+    let world = World::on(Arc::clone(&store) as _).await;
+    let minted = world.create(&[]).await;
+    let before = store.calls();
+    let good = text(&minted);
+    let mistyped = format!("{}{}", &good[..good.len() - 1], if good.ends_with('0') { '1' } else { '0' });
+    let long = "x".repeat(65_536);
+    for (text, reason) in [
+        ("", Reason::WrongPrefix),
+        (&long, Reason::WrongPrefix),
+        ("other_live_0123", Reason::WrongPrefix),
+        (&good[..good.len() - 1], Reason::WrongLength),
+        (&format!("{good}0"), Reason::WrongLength),
+        (&format!("acme_test_{}", "é".repeat(27)), Reason::WrongAlphabet),
+        (&mistyped, Reason::WrongChecksum),
+    ] {
+        assert_eq!(world.present(text).await.unwrap_err(), reason);
+    }
+    for error in [CredentialError::Missing, CredentialError::Malformed] {
+        assert!(world.tokens.authenticate(Err(error), Caller::default()).await.is_err());
+    }
+    assert_eq!(store.calls(), before, "no statement for text that no token has");
+    // And one for a token, known or not.
+    world.verify(&minted).await.unwrap();
+    assert_eq!(store.calls(), before + 1);
+    let stranger = World::new().await;
+    let unknown = stranger.tokens.manage(&stranger.other_owner).create(&request(&[])).await.unwrap();
+    let unknown = stranger.tokens.manage(&stranger.other_owner).rotate(unknown.token.id, &Rotation::default()).await;
+    assert_eq!(world.verify(&unknown.unwrap()).await.unwrap_err(), Reason::UnknownSelector);
+    assert_eq!(store.calls(), before + 2);
+}
+
+#[tokio::test]
+async fn a_right_selector_with_a_wrong_verifier_is_refused() {
+    let world = World::new().await;
+    let (one, two) = (world.create(&[]).await, world.create(&[]).await);
+    let lead = "acme_test_".len();
+    let mixed = format!("{}{}", &text(&one)[..lead + 16], &text(&two)[lead + 16..lead + 48]);
+    let checksum = checksum(&mixed);
+    assert_eq!(world.present(&format!("{mixed}{checksum}")).await.unwrap_err(), Reason::WrongVerifier);
+    // A single wrong digit, first or last, with a checksum that fits.
+    for at in [lead + 16, lead + 47] {
+        let mut wrong = text(&one)[..lead + 48].to_owned();
+        let digit = if wrong.as_bytes()[at] == b'0' { "1" } else { "0" };
+        wrong.replace_range(at..=at, digit);
+        let wrong = format!("{wrong}{}", self::checksum(&wrong));
+        assert_eq!(world.present(&wrong).await.unwrap_err(), Reason::WrongVerifier);
+    }
+    assert!(world.verify(&one).await.is_ok());
+}
+
+fn checksum(text: &str) -> String {
+    let digits: Vec<char> = ('0'..='9').chain('A'..='Z').chain('a'..='z').collect();
+    let mut crc = u32::MAX;
+    for byte in text.bytes() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+        }
+    }
+    let mut rest = !crc;
+    let mut text = Vec::new();
+    for _ in 0..6 {
+        text.push(digits[(rest % 62) as usize]);
+        rest /= 62;
+    }
+    text.iter().rev().collect()
+}
+
+#[tokio::test]
+async fn a_token_ends_at_its_expiry_and_not_before() {
+    let world = World::new().await;
+    let minted = world.create(&[]).await;
+    let expires = minted.token.expires_at.unwrap();
+    world.clock.set(token_core::Time::from_micros(expires.as_micros() - 1).unwrap());
+    assert!(world.verify(&minted).await.is_ok());
+    world.clock.set(expires);
+    assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::Expired);
+    // A clock that is set back is believed, but nothing that was revoked comes back.
+    world.clock.set(minted.token.created_at);
+    assert!(world.verify(&minted).await.is_ok());
+    world.tokens.manage(&world.owner).revoke(minted.token.id).await.unwrap();
+    world.clock.set(token_core::Time::EPOCH);
+    assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::Revoked);
+}
+
+#[tokio::test]
+async fn tokens_of_a_suspended_or_deactivated_owner_stop_and_come_back() {
+    let world = World::new().await;
+    let minted = world.create(&["projects:read"]).await;
+    let ann = OwnerId::new("ann").unwrap();
+    world.tokens.manage(&world.admin).suspend(&ann).await.unwrap();
+    assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::OwnerSuspended);
+    world.tokens.manage(&world.admin).resume(&ann).await.unwrap();
+    assert!(world.verify(&minted).await.is_ok());
+    // Deactivated by the host itself (CVE-2025-3230, CVE-2025-64521).
+    world.roles.set("ann", None);
+    assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::OwnerMissing);
+    world.roles.set("ann", Some(Ceiling::Everything));
+    assert!(world.verify(&minted).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_does_no_more_than_its_owner_may_at_present() {
+    let world = World::new().await;
+    let minted = world.create(&["projects:write", "billing:read"]).await;
+    world.roles.set("ann", Some(Ceiling::Only(grants(&["projects:read"]))));
+    let verified = world.verify(&minted).await.unwrap();
+    assert!(verified.allows_everywhere::<ProjectsRead>());
+    assert!(!verified.allows_everywhere::<ProjectsWrite>() && !verified.allows_everywhere::<BillingRead>());
+}
+
+#[tokio::test]
+async fn a_token_restricted_to_networks_needs_a_known_address_in_one() {
+    let world = World::new().await;
+    let networks = Some(Networks::parse(["198.51.100.0/24"]).unwrap());
+    let restricted = NewToken { networks, ..request(&[]) };
+    let minted = world.tokens.manage(&world.owner).create(&restricted).await.unwrap();
+    let present = async |caller| {
+        let credential = Credential::Borrowed(text(&minted).as_bytes());
+        world.tokens.authenticate(Ok(credential), caller).await.map(drop).map_err(|refusal| refusal.reason())
+    };
+    assert_eq!(present(Caller::at("198.51.100.7".parse().unwrap())).await, Ok(()));
+    assert_eq!(present(Caller::at("::ffff:198.51.100.7".parse().unwrap())).await, Ok(()));
+    assert_eq!(present(Caller::at("198.51.101.7".parse().unwrap())).await, Err(Reason::NetworkNotAllowed));
+    assert_eq!(present(Caller::default()).await, Err(Reason::AddressUnknown));
+}
+
+#[tokio::test]
+async fn a_receipt_tells_the_owner_and_the_admin_what_the_client_was_not_told() {
+    let world = World::new().await;
+    let minted = world.create(&[]).await;
+    world.tokens.manage(&world.owner).revoke(minted.token.id).await.unwrap();
+    let credential = Credential::Borrowed(text(&minted).as_bytes());
+    let refusal = world.tokens.authenticate(Ok(credential), Caller::default()).await.unwrap_err();
+    let receipt = refusal.receipt().unwrap().as_str();
+    for actor in [&world.owner, &world.viewer, &world.admin] {
+        let content = world.tokens.manage(actor).receipt(receipt).await.unwrap();
+        assert_eq!((content.token, content.reason, content.at), (Some(minted.token.id), Reason::Revoked, world.now()));
+    }
+    assert!(world.tokens.manage(&world.other_owner).receipt(receipt).await.is_err());
+    // One that names no token is for admins.
+    let refusal = world.tokens.authenticate(Err(CredentialError::Missing), Caller::default()).await.unwrap_err();
+    let receipt = refusal.receipt().unwrap().as_str();
+    assert_eq!(world.tokens.manage(&world.admin).receipt(receipt).await.unwrap().reason, Reason::NoCredential);
+    assert!(world.tokens.manage(&world.owner).receipt(receipt).await.is_err());
+}
+
+#[tokio::test]
+async fn uses_and_refusals_are_tallied_apart_from_the_request() {
+    let world = World::new().await;
+    let minted = world.create(&["projects:read"]).await;
+    for _ in 0..3 {
+        let verified = world.verify(&minted).await.unwrap();
+        world.tokens.tally_use(&verified);
+    }
+    let verified = world.verify(&minted).await.unwrap();
+    assert!(world.tokens.require::<ProjectsWrite>(&verified).is_err());
+    world.clock.advance(minutes(60));
+    world.tokens.manage(&world.owner).revoke(minted.token.id).await.unwrap();
+    assert!(world.verify(&minted).await.is_err());
+
+    let manage = world.tokens.manage(&world.viewer);
+    let since = token_core::Time::EPOCH;
+    assert!(
+        manage.usage(minted.token.id, since).await.unwrap().hours.is_empty(),
+        "nothing is written on the request path"
+    );
+    world.background.turn().await.unwrap();
+    let usage = manage.usage(minted.token.id, since).await.unwrap();
+    assert_eq!(usage.hours.iter().map(|hour| hour.count).collect::<Vec<_>>(), [3]);
+    assert_eq!(usage.last.len(), 1);
+    let refusals: Vec<_> = usage.refusals.iter().map(|tally| (tally.reason, tally.count)).collect();
+    assert_eq!(refusals, [(Reason::InsufficientScope, 1), (Reason::Revoked, 1)]);
+}
