@@ -1,0 +1,400 @@
+//! SQLite, from 3.37 on: `STRICT` tables.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::error::DatabaseError;
+use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, SqlitePool};
+use token_core::{Fault, StoreError, Time, TokenId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Dialect, Row, Rows, Session, Sql};
+use crate::error::{BadColumn, Failure, OpenError};
+use crate::store::persist;
+use crate::value::Value;
+
+/// How long anything waits: for a connection, for its turn to write, for the lock of another process.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// How many may read at once; each is a thread.
+const READERS: u32 = 4;
+
+/// Statements up to this length stay prepared. Longer ones come in too many lengths to be worth the room.
+const KEPT_SQL: usize = 4096;
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The table of what was migrated. Not the usual name, which is the host's.
+const MIGRATIONS: &str = "api_tokens_migrations";
+
+pub(crate) struct Sqlite {
+    reads: SqlitePool,
+    writes: SqlitePool,
+    /// SQLite lets one write at a time. Within a process they queue here, in order, and not by asking again and again.
+    turn: Arc<Semaphore>,
+}
+
+impl Sqlite {
+    /// Opens the database of an address, and makes it if there is none.
+    pub(crate) async fn open(url: &str) -> Result<Sqlite, OpenError> {
+        let Some(address) = url.strip_prefix("sqlite:") else {
+            return Err(OpenError::Url(sqlx::Error::Configuration("it does not start with sqlite:".into())));
+        };
+        let options: SqliteConnectOptions = url.parse().map_err(OpenError::Url)?;
+        let mode = mode(address);
+        let options = options
+            .foreign_keys(true)
+            .busy_timeout(WAIT)
+            // A commit that was answered survives the loss of power.
+            .synchronous(SqliteSynchronous::Full)
+            .disable_statement_logging();
+        // SQLite needs no ping, and no connection grows old.
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(WAIT)
+                .test_before_acquire(false)
+                .max_lifetime(None)
+                .idle_timeout(None)
+        };
+
+        if mode == Some("memory") {
+            // Such a database is gone with its last connection, and a second one would be in the way of the first.
+            return Sqlite::on(pool().max_connections(1).connect_lazy_with(options)).await;
+        }
+        if mode != Some("ro") {
+            create_private(options.get_filename())?;
+        }
+        let options = options.create_if_missing(false);
+        let writer = options.clone().journal_mode(SqliteJournalMode::Wal);
+        let reader = options.pragma("query_only", "ON");
+        let sqlite = Sqlite {
+            reads: pool().max_connections(READERS).connect_lazy_with(reader),
+            writes: pool().max_connections(1).connect_lazy_with(writer),
+            turn: Arc::new(Semaphore::new(1)),
+        };
+        sqlite.migrate().await?;
+        Ok(sqlite)
+    }
+
+    /// Works on a pool of the host's.
+    pub(crate) async fn on(pool: SqlitePool) -> Result<Sqlite, OpenError> {
+        let sqlite = Sqlite { reads: pool.clone(), writes: pool, turn: Arc::new(Semaphore::new(1)) };
+        sqlite.migrate().await?;
+        Ok(sqlite)
+    }
+
+    /// Brings the tables up to date, however many processes do so at once.
+    async fn migrate(&self) -> Result<(), OpenError> {
+        // The first connection of a new database switches it to its write-ahead log, and SQLite does not wait for the
+        // lock of that: so whoever comes second asks again, for about as long as others wait for a lock.
+        persist(50, || self.try_migrate()).await?.map_err(OpenError::Schema)
+    }
+
+    async fn try_migrate(&self) -> Result<Result<(), MigrateError>, Failure> {
+        let mut conn = self.writes.acquire().await.map_err(failure)?;
+        // Looked at first: a database that takes no writes may be up to date.
+        let pending = pending(&mut conn).await;
+        drop(conn);
+        let done = match pending {
+            Ok(pending) if pending.is_empty() => Ok(()),
+            Ok(_) => {
+                let mut session = self.begin_session().await?;
+                let migrated = bring_up_to_date(session.conn()?).await;
+                match migrated {
+                    Ok(()) => Box::new(session).commit().await?,
+                    Err(_) => Box::new(session).rollback().await,
+                }
+                migrated
+            }
+            Err(error) => Err(error),
+        };
+        match done {
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(failure(error)),
+            done => Ok(done),
+        }
+    }
+
+    async fn begin_session(&self) -> Result<SqliteSession, Failure> {
+        let turn = tokio::time::timeout(WAIT, self.turn.clone().acquire_owned());
+        let turn = match turn.await {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(_)) => return Err(StoreError::from(Fault::ConnectionLost).into()),
+            Err(_) => return Err(StoreError::from(Fault::PoolExhausted).into()),
+        };
+        let conn = self.writes.acquire().await.map_err(failure)?;
+        let mut session = SqliteSession { conn: Some(conn), turn: Some(turn) };
+        // The lock to write is taken first: one that begins by reading may find that it can't go on to write.
+        run(session.conn()?, "BEGIN IMMEDIATE".into(), &[]).await?;
+        Ok(session)
+    }
+}
+
+/// The mode that an address asks for. sqlx reads it too, but does not tell.
+fn mode(address: &str) -> Option<&str> {
+    let (database, query) = address.split_once('?').unwrap_or((address, ""));
+    match database.trim_start_matches("//") {
+        ":memory:" => Some("memory"),
+        _ => query.split('&').filter_map(|pair| pair.strip_prefix("mode=")).next_back(),
+    }
+}
+
+/// Makes the file if there is none, readable by its owner alone from the start. SQLite gives the files that it puts
+/// beside it the same permissions.
+fn create_private(path: &Path) -> Result<(), OpenError> {
+    let mut file = std::fs::OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    match file.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(OpenError::File { path: path.to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Does what is pending, within the transaction of its caller: sqlx's own migrator takes no lock on SQLite, and two
+/// that start at once would be in each other's way.
+async fn bring_up_to_date(conn: &mut SqliteConnection) -> Result<(), MigrateError> {
+    conn.ensure_migrations_table(MIGRATIONS).await?;
+    for migration in pending(conn).await? {
+        conn.apply(MIGRATIONS, &Migration { no_tx: true, ..migration.clone() }).await?;
+    }
+    Ok(())
+}
+
+/// The migrations that were not done yet. Those of a later version are none of its business: it may have added to
+/// the tables while this one still runs beside it.
+async fn pending(conn: &mut SqliteConnection) -> Result<Vec<&'static Migration>, MigrateError> {
+    let table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?";
+    let tables: i64 = sqlx::query_scalar(table).bind(MIGRATIONS).fetch_one(&mut *conn).await?;
+    let applied = if tables == 0 { Vec::new() } else { conn.list_applied_migrations(MIGRATIONS).await? };
+    let mut pending = Vec::new();
+    for migration in MIGRATOR.iter() {
+        match applied.iter().find(|applied| applied.version == migration.version) {
+            None => pending.push(migration),
+            Some(applied) if applied.checksum != migration.checksum => {
+                return Err(MigrateError::VersionMismatch(migration.version));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(pending)
+}
+
+#[async_trait]
+impl Dialect for Sqlite {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
+        bound(sql, values).fetch_all(&self.reads).await.map(boxed).map_err(failure)
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Session>, Failure> {
+        Ok(Box::new(self.begin_session().await?))
+    }
+
+    fn holds(&self, column: &str) -> String {
+        format!("instr({column}, ?) > 0")
+    }
+
+    fn upsert_last(&self, rows: usize) -> String {
+        format!(
+            "INSERT INTO api_token_usage_last (token, generation, at, address) {} \
+             ON CONFLICT (token, generation) DO UPDATE SET at = excluded.at, address = excluded.address \
+             WHERE excluded.at > at",
+            rows_of_tokens(rows)
+        )
+    }
+
+    fn add_hours(&self, rows: usize) -> String {
+        format!(
+            "INSERT INTO api_token_usage_hours (token, hour, generation, uses) {} \
+             ON CONFLICT (token, hour, generation) DO UPDATE SET uses = {}",
+            rows_of_tokens(rows),
+            added("uses")
+        )
+    }
+
+    fn add_refusals(&self, rows: usize) -> String {
+        format!(
+            "INSERT INTO api_token_refusals (token, hour, reason, refusals) {} \
+             ON CONFLICT (token, hour, reason) DO UPDATE SET refusals = {}",
+            rows_of_tokens(rows),
+            added("refusals")
+        )
+    }
+
+    fn redigest(&self, rows: usize) -> String {
+        format!(
+            "UPDATE api_token_secrets SET key_id = column3, digest = column4 FROM ({}) \
+             WHERE selector = column1 AND key_id = column2",
+            rows_of_four(rows)
+        )
+    }
+}
+
+/// Rows of four arguments. Marked without numbers: SQLite looks numbered ones up one by one, in a list.
+fn rows_of_four(rows: usize) -> String {
+    let mut sql = "VALUES (?, ?, ?, ?)".to_owned();
+    sql.push_str(&", (?, ?, ?, ?)".repeat(rows.saturating_sub(1)));
+    sql
+}
+
+/// Such rows, those whose first value is the id of a token that exists.
+fn rows_of_tokens(rows: usize) -> String {
+    format!("SELECT * FROM ({}) WHERE EXISTS (SELECT 1 FROM api_tokens WHERE id = column1)", rows_of_four(rows))
+}
+
+/// The sum of a stored count and a new one, which stays at the largest number and does not turn into a fraction.
+fn added(column: &str) -> String {
+    format!(
+        "CASE WHEN {column} > {max} - excluded.{column} THEN {max} ELSE {column} + excluded.{column} END",
+        max = i64::MAX
+    )
+}
+
+struct SqliteSession {
+    /// `None` once the transaction has ended.
+    conn: Option<PoolConnection<sqlx::Sqlite>>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl SqliteSession {
+    fn conn(&mut self) -> Result<&mut SqliteConnection, Failure> {
+        match &mut self.conn {
+            Some(conn) => Ok(conn),
+            None => Err(StoreError::from(Fault::ConnectionLost).into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Session for SqliteSession {
+    async fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, Failure> {
+        run(self.conn()?, sql, values).await
+    }
+
+    async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
+        bound(sql, values).fetch_all(self.conn()?).await.map(boxed).map_err(failure)
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), Failure> {
+        match run(self.conn()?, "COMMIT".into(), &[]).await {
+            Ok(_) => {
+                self.conn = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.rollback().await;
+                Err(error.during_commit())
+            }
+        }
+    }
+
+    async fn rollback(mut self: Box<Self>) {
+        if let Some(conn) = &mut self.conn {
+            end(conn).await;
+        }
+        self.conn = None;
+    }
+}
+
+impl Drop for SqliteSession {
+    /// The caller gave up in the middle. The connection goes back to the pool when its transaction is rolled back.
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        let turn = self.turn.take();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                end(&mut conn).await;
+                drop((conn, turn));
+            });
+        } else {
+            conn.close_on_drop();
+        }
+    }
+}
+
+/// Rolls back. Some faults, such as a full disk, have done so already: then this one fails, and nothing is amiss.
+async fn end(conn: &mut PoolConnection<sqlx::Sqlite>) {
+    if let Err(error) = sqlx::query("ROLLBACK").execute(&mut **conn).await {
+        tracing::debug!(%error, "nothing to roll back");
+    }
+}
+
+async fn run(conn: &mut SqliteConnection, sql: Sql, values: &[Value<'_>]) -> Result<u64, Failure> {
+    bound(sql, values).execute(conn).await.map(|done| done.rows_affected()).map_err(failure)
+}
+
+fn bound<'q>(sql: Sql, values: &'q [Value<'_>]) -> sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+    let keep = sql.len() <= KEPT_SQL;
+    values.iter().fold(sqlx::query(AssertSqlSafe(sql)).persistent(keep), |query, value| match value {
+        Value::Int(number) => query.bind(*number),
+        Value::Text(text) => query.bind(text.as_deref()),
+        Value::Bytes(bytes) => query.bind(*bytes),
+        Value::Time(time) => query.bind(time.map(Time::as_micros)),
+        Value::Id(id) => query.bind(id.as_ref().map(|id| id.as_bytes().as_slice())),
+    })
+}
+
+fn failure(error: sqlx::Error) -> Failure {
+    Failure::of(error, fault)
+}
+
+/// <https://www.sqlite.org/rescode.html>: the low byte is the primary code.
+fn fault(error: &dyn DatabaseError) -> Fault {
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    match code.map(|code| code & 0xff) {
+        // BUSY, LOCKED, PROTOCOL: others hold a lock.
+        Some(5 | 6 | 15) => Fault::Deadlock,
+        // READONLY
+        Some(8) => Fault::ReadOnly,
+        // IOERR, CANTOPEN
+        Some(10 | 14) => Fault::ConnectionLost,
+        // CORRUPT, NOTADB
+        Some(11 | 26) => Fault::Corrupt,
+        // FULL
+        Some(13) => Fault::DiskFull,
+        _ => Fault::Other,
+    }
+}
+
+struct Columns(SqliteRow);
+
+fn boxed(rows: Vec<SqliteRow>) -> Rows {
+    rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect()
+}
+
+impl Row for Columns {
+    fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
+        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+    }
+
+    fn text(&self, column: &'static str) -> Result<Option<&str>, BadColumn> {
+        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+    }
+
+    fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
+        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
+        let time = |micros| Time::from_micros(micros).ok_or_else(|| BadColumn::new(column, "not a time"));
+        self.int(column)?.map(time).transpose()
+    }
+
+    fn id(&self, column: &'static str) -> Result<Option<TokenId>, BadColumn> {
+        let id = |bytes: &[u8]| {
+            bytes.try_into().map(TokenId::from_bytes).map_err(|_| BadColumn::new(column, "not an id of 16 bytes"))
+        };
+        self.bytes(column)?.map(id).transpose()
+    }
+}

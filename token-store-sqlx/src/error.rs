@@ -1,0 +1,124 @@
+//! What can go wrong, sorted by kind. Nothing here, or above, reads the text of an error.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use sqlx::error::{DatabaseError, ErrorKind};
+use token_core::{Fault, StoreError};
+
+/// A store could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The address of the database can't be read.
+    #[error("not the address of a token database; write sqlite://path/to/tokens.db, or sqlite::memory: for a test")]
+    Url(#[source] sqlx::Error),
+    /// The file of the database can't be made.
+    #[error("can't create {}; check that its directory exists and may be written to", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The tables in the database are not those that this version makes or can bring up to date.
+    #[error("the tables of the token store can't be brought up to date; was the database changed by hand?")]
+    Schema(#[source] sqlx::migrate::MigrateError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A column holds what it should not.
+#[derive(Debug, thiserror::Error)]
+#[error("column {column} can't be read")]
+pub(crate) struct BadColumn {
+    pub(crate) column: &'static str,
+    #[source]
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl BadColumn {
+    pub(crate) fn new(column: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> BadColumn {
+        BadColumn { column, source: source.into() }
+    }
+}
+
+impl From<BadColumn> for StoreError {
+    fn from(error: BadColumn) -> StoreError {
+        StoreError::new(Fault::Corrupt, error)
+    }
+}
+
+/// What came of a statement that failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A row of this key is there already.
+    Duplicate(sqlx::Error),
+    /// Anything else.
+    Fault(StoreError),
+}
+
+impl Failure {
+    /// Sorts an error; what is particular to a database its dialect knows.
+    pub(crate) fn of(error: sqlx::Error, fault: fn(&dyn DatabaseError) -> Fault) -> Failure {
+        let fault = match &error {
+            sqlx::Error::Database(database) if database.kind() == ErrorKind::UniqueViolation => {
+                return Failure::Duplicate(error);
+            }
+            sqlx::Error::Database(database) => fault(&**database),
+            sqlx::Error::PoolTimedOut => Fault::PoolExhausted,
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                Fault::ConnectionLost
+            }
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Fault::Corrupt,
+            _ => Fault::Other,
+        };
+        Failure::Fault(StoreError::new(fault, error))
+    }
+
+    /// Whether the same work, done again from its start, may well succeed.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Failure::Duplicate(_) => true,
+            Failure::Fault(error) => matches!(error.fault(), Fault::Deadlock | Fault::Serialization),
+        }
+    }
+
+    /// The same failure, met while a commit was under way: unless the database said that it did not commit, it may have.
+    pub(crate) fn during_commit(self) -> Failure {
+        match self {
+            Failure::Fault(error)
+                if !matches!(
+                    error.fault(),
+                    Fault::Deadlock | Fault::Serialization | Fault::DiskFull | Fault::ReadOnly
+                ) =>
+            {
+                Failure::Fault(StoreError::new(Fault::OutcomeUnknown, error))
+            }
+            known => known,
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::Fault(error)
+    }
+}
+
+impl From<BadColumn> for Failure {
+    fn from(error: BadColumn) -> Failure {
+        Failure::Fault(error.into())
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> StoreError {
+        match failure {
+            Failure::Fault(error) => error,
+            Failure::Duplicate(error) => StoreError::new(Fault::Serialization, error),
+        }
+    }
+}

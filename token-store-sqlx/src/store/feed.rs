@@ -1,0 +1,115 @@
+//! The log of changes: followed by caches, delivered to a sink.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use token_core::{Cursor, Delivery, Feed, StoreError, Subject, Time};
+use tokio::time::{Instant, timeout};
+
+use super::SqlStore;
+use super::work::{CHUNK, End, Work, list};
+use crate::dialect::{Row, Session};
+use crate::error::{BadColumn, Failure};
+use crate::rows::{self, event_columns};
+use crate::value::{Value, values};
+
+/// How often a feed looks for what other processes have changed.
+const POLL: Duration = Duration::from_millis(50);
+
+/// At most so many changes are answered at once.
+const STRETCH: u32 = 1000;
+
+impl SqlStore {
+    pub(super) async fn changes_after(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError> {
+        let Some(cursor) = cursor else {
+            let end = "SELECT coalesce(max(id), 0) AS id FROM api_token_changes";
+            let end = self.all(end.into(), &[], |row| row.need_int("id").map(Cursor)).await?;
+            return Ok(Feed { subjects: Vec::new(), cursor: end.first().copied().unwrap_or(Cursor(0)) });
+        };
+        let started = Instant::now();
+        loop {
+            // Listened for before it is looked, so that no commit falls in between.
+            let mut committed = std::pin::pin!(self.committed.notified());
+            committed.as_mut().enable();
+            let sql = "SELECT id, subject FROM api_token_changes WHERE id > ? ORDER BY id LIMIT ?";
+            let changes = self.all(sql.into(), &values![cursor, STRETCH], change).await?;
+            let left = max_wait.saturating_sub(started.elapsed());
+            match changes.last() {
+                None if left.is_zero() => return Ok(Feed { subjects: Vec::new(), cursor }),
+                // Told or not, it looks again.
+                None => drop(timeout(left.min(POLL), committed).await),
+                Some((cursor, _)) => {
+                    let cursor = *cursor;
+                    return Ok(Feed { subjects: changes.into_iter().map(|(_, subject)| subject).collect(), cursor });
+                }
+            }
+        }
+    }
+}
+
+fn change(row: &dyn Row) -> Result<(Cursor, Subject), BadColumn> {
+    Ok((Cursor(row.need_int("id")?), row.need_parsed("subject")?))
+}
+
+/// Takes events for delivery.
+pub(super) struct Claim {
+    pub(super) now: Time,
+    pub(super) until: Time,
+    pub(super) limit: u32,
+}
+
+/// Events of one subject are delivered in order: none is taken while an earlier one is someone else's.
+const CLAIMABLE: &str = concat!(
+    "SELECT c.id AS cursor_id, ",
+    event_columns!(),
+    " FROM api_token_changes c JOIN api_token_events e ON e.subject = c.subject AND e.seq = c.seq",
+    " WHERE c.delivered_at IS NULL AND (c.claimed_until IS NULL OR c.claimed_until <= ?)",
+    " AND NOT EXISTS (SELECT 1 FROM api_token_changes p WHERE p.subject = c.subject AND p.id < c.id",
+    " AND p.delivered_at IS NULL AND p.claimed_until > ?)",
+    " ORDER BY c.id LIMIT ?"
+);
+
+#[async_trait]
+impl Work for Claim {
+    type Done = Vec<Delivery>;
+
+    async fn run(&self, session: &mut dyn Session) -> Result<End<Vec<Delivery>>, Failure> {
+        let found = session.query(CLAIMABLE.into(), &values![self.now, self.now, self.limit]).await?;
+        let claimed: Vec<Delivery> = found.iter().map(|row| delivery(&**row)).collect::<Result<_, _>>()?;
+        for chunk in claimed.chunks(CHUNK) {
+            let (marks, ids) = list(chunk.iter().map(|delivery| Value::from(delivery.cursor)));
+            let sql = format!("UPDATE api_token_changes SET claimed_until = ? WHERE id IN ({marks})");
+            let mut values = Vec::from(values![self.until]);
+            values.extend(ids);
+            session.execute(sql.into(), &values).await?;
+        }
+        Ok(if claimed.is_empty() { End::Undo(claimed) } else { End::Keep(claimed) })
+    }
+}
+
+fn delivery(row: &dyn Row) -> Result<Delivery, BadColumn> {
+    Ok(Delivery { cursor: Cursor(row.need_int("cursor_id")?), event: rows::event(row)? })
+}
+
+/// Marks events as delivered.
+pub(super) struct Ack<'a> {
+    pub(super) delivered: &'a [Cursor],
+    pub(super) at: Time,
+}
+
+#[async_trait]
+impl Work for Ack<'_> {
+    type Done = ();
+
+    async fn run(&self, session: &mut dyn Session) -> Result<End<()>, Failure> {
+        for chunk in self.delivered.chunks(CHUNK) {
+            let (marks, ids) = list(chunk.iter().map(|cursor| Value::from(*cursor)));
+            let sql =
+                format!("UPDATE api_token_changes SET delivered_at = ? WHERE delivered_at IS NULL AND id IN ({marks})");
+            let mut values = Vec::from(values![self.at]);
+            values.extend(ids);
+            session.execute(sql.into(), &values).await?;
+        }
+        Ok(End::Keep(()))
+    }
+}

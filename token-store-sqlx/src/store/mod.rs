@@ -1,0 +1,141 @@
+//! The store: what each promise of [`TokenStore`] is in SQL, for any dialect.
+
+mod commit;
+mod feed;
+mod list;
+mod purge;
+mod read;
+mod usage;
+mod work;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use token_core::{
+    Change, ChangeId, Committed, Cursor, Delivery, Event, Feed, KeyId, ListQuery, Loaded, Outcome, Owner, OwnerId,
+    Page, Sealed, Selector, StoreError, Subject, Tallies, Time, Token, TokenId, TokenStore, Usage,
+};
+use tokio::sync::Notify;
+
+use crate::dialect::{Dialect, Sqlite};
+use crate::error::OpenError;
+
+pub(crate) use work::persist;
+
+/// Tokens in an SQL database.
+///
+/// One store serves a whole process: it holds the pool of connections, and its futures may be dropped at any moment.
+pub struct SqlStore {
+    dialect: Box<dyn Dialect>,
+    /// Told of each commit of this process, so that its own feeds need not wait until they look again.
+    committed: Notify,
+}
+
+impl SqlStore {
+    /// Opens the database of an address: `sqlite://path/to/tokens.db`, or `sqlite::memory:` for a test.
+    ///
+    /// A missing file is made, with permissions for its owner alone, and the tables are made or brought up to date.
+    /// A database that takes no writes (`?mode=ro`) opens if its tables are up to date.
+    ///
+    /// The file is kept in WAL mode, with a lock for one writer at a time across all processes. Nothing waits for
+    /// longer than some seconds.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the address can't be read, the file can't be made, or the database fails.
+    pub async fn open(url: &str) -> Result<SqlStore, OpenError> {
+        Ok(SqlStore::on(Sqlite::open(url).await?))
+    }
+
+    /// Keeps tokens in the host's own SQLite database, beside its other tables, and makes the tables there.
+    ///
+    /// The pool's settings stay the host's: use WAL mode, `synchronous` at `FULL` so that nothing that was answered
+    /// is lost with the power, a busy timeout and an acquire timeout of some seconds, and leave foreign keys on.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the tables can't be made or brought up to date.
+    pub async fn from_sqlite_pool(pool: sqlx::SqlitePool) -> Result<SqlStore, OpenError> {
+        Ok(SqlStore::on(Sqlite::on(pool).await?))
+    }
+
+    fn on(dialect: impl Dialect) -> SqlStore {
+        SqlStore { dialect: Box::new(dialect), committed: Notify::new() }
+    }
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SqlStore({})", self.dialect.name())
+    }
+}
+
+#[async_trait]
+impl TokenStore for SqlStore {
+    async fn load(&self, selectors: &[Selector]) -> Result<Vec<Loaded>, StoreError> {
+        self.load_selectors(selectors).await
+    }
+
+    async fn commit(&self, change: &Change) -> Result<Committed, StoreError> {
+        self.commit_change(change).await
+    }
+
+    async fn outcome(&self, change: &ChangeId) -> Result<Option<Outcome>, StoreError> {
+        self.outcome_of(change).await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Sealed<Token>>, StoreError> {
+        self.token_of(id).await
+    }
+
+    async fn owner(&self, id: &OwnerId) -> Result<Option<Sealed<Owner>>, StoreError> {
+        self.owner_of(id).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        self.page(query).await
+    }
+
+    async fn events(&self, subject: &Subject, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.events_of(subject, after, limit).await
+    }
+
+    async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
+        self.usage_of(token, since).await
+    }
+
+    async fn record(&self, tallies: &Tallies) -> Result<(), StoreError> {
+        self.record_tallies(tallies).await
+    }
+
+    async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError> {
+        self.changes_after(cursor, max_wait).await
+    }
+
+    async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        self.transact(&feed::Claim { now, until: now.checked_add(lease).unwrap_or(Time::MAX), limit }).await
+    }
+
+    async fn ack(&self, delivered: &[Cursor], at: Time) -> Result<(), StoreError> {
+        if delivered.is_empty() { Ok(()) } else { self.transact(&feed::Ack { delivered, at }).await }
+    }
+
+    async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError> {
+        self.transact(&purge::Purge { before, keep_undelivered, limit }).await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyId>, StoreError> {
+        self.key_ids().await
+    }
+
+    async fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.fact(key).await
+    }
+
+    async fn meta_or_insert(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        // Nearly always there: no lock is taken for that.
+        match self.fact(key).await? {
+            Some(stored) => Ok(stored),
+            None => self.transact(&commit::FirstFact { key, value }).await,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Transactions that can be done again, and the lists of arguments they share.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use token_core::StoreError;
+
+use super::SqlStore;
+use crate::dialect::{Rows, Session, Sql};
+use crate::error::Failure;
+use crate::value::Value;
+
+/// How often work is done from its start before a lock that others hold, or a lost race, is told to the caller.
+const ATTEMPTS: u32 = 5;
+
+/// At most so many items are named in one statement.
+pub(super) const CHUNK: usize = 512;
+
+/// The work of one transaction, as a value, so that it can be done again from its start.
+#[async_trait]
+pub(super) trait Work: Sync {
+    type Done: Send;
+
+    async fn run(&self, session: &mut dyn Session) -> Result<End<Self::Done>, Failure>;
+}
+
+/// How a transaction ends.
+pub(super) enum End<T> {
+    /// What was written is kept.
+    Keep(T),
+    /// Nothing is.
+    Undo(T),
+}
+
+impl SqlStore {
+    /// Does the work in one transaction, again if others were in the way.
+    pub(super) async fn transact<W: Work>(&self, work: &W) -> Result<W::Done, StoreError> {
+        persist(ATTEMPTS, || self.attempt(work)).await
+    }
+
+    async fn attempt<W: Work>(&self, work: &W) -> Result<W::Done, Failure> {
+        let mut session = self.dialect.begin().await?;
+        match work.run(&mut *session).await {
+            Ok(End::Keep(done)) => {
+                session.commit().await?;
+                Ok(done)
+            }
+            Ok(End::Undo(done)) => {
+                session.rollback().await;
+                Ok(done)
+            }
+            Err(failure) => {
+                session.rollback().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Asks one statement, again if others were in the way.
+    pub(super) async fn read(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, StoreError> {
+        persist(ATTEMPTS, || self.dialect.query(sql.clone(), values)).await
+    }
+}
+
+/// Tries up to `attempts` times, as long as what fails is passing, with a growing pause of up to 100 ms between.
+pub(crate) async fn persist<T, F>(attempts: u32, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let mut tried = 1;
+    loop {
+        match attempt().await {
+            Err(failure) if failure.is_passing() && tried < attempts => {
+                tracing::debug!(?failure, tried, "others were in the way in the token database; trying again");
+                tokio::time::sleep(Duration::from_millis(10).saturating_mul(tried).min(Duration::from_millis(100)))
+                    .await;
+                tried += 1;
+            }
+            end => return end.map_err(StoreError::from),
+        }
+    }
+}
+
+/// Marks for a list of arguments, `?, ?, ?`, and the arguments, at least one.
+///
+/// The last is repeated until their number is a power of two, so that a statement is prepared in a few lengths only.
+pub(super) fn list<'a>(items: impl IntoIterator<Item = Value<'a>>) -> (String, Vec<Value<'a>>) {
+    let mut values: Vec<Value<'a>> = items.into_iter().collect();
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    let mut marks = "?, ".repeat(values.len());
+    marks.truncate(marks.len().saturating_sub(2));
+    (marks, values)
+}

@@ -1,0 +1,71 @@
+//! The feed of changes, and the delivery of events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use token_core::{Cursor, Subject, TokenStore};
+use token_store_sqlx::SqlStore;
+
+use crate::sample::*;
+
+#[tokio::test]
+async fn a_feed_starts_at_the_end_and_tells_what_comes_after() {
+    let (store, _dir) = store().await;
+    store.commit(&create_first(token(1, "ann"))).await.unwrap();
+    let start = store.changes(None, Duration::from_secs(60)).await.unwrap();
+    assert!(start.subjects.is_empty());
+    let nothing = store.changes(Some(start.cursor), Duration::from_millis(60)).await.unwrap();
+    assert!(nothing.subjects.is_empty());
+    assert_eq!(nothing.cursor, start.cursor);
+
+    store.commit(&create(token(2, "ann"), 10)).await.unwrap();
+    store.commit(&update("edit", token(1, "ann"), None)).await.unwrap();
+    let feed = store.changes(Some(start.cursor), Duration::from_secs(60)).await.unwrap();
+    assert_eq!(feed.subjects, [Subject::Token(id(2)), Subject::Token(id(1))]);
+    assert!(store.changes(Some(feed.cursor), Duration::ZERO).await.unwrap().subjects.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_feed_is_woken_by_its_own_process_and_by_others() {
+    let (own, dir) = store().await;
+    let own = Arc::new(own);
+    let other = SqlStore::open(&url(&dir)).await.unwrap();
+    own.commit(&create_first(token(0, "ann"))).await.unwrap();
+    for (number, writer) in [(1, &*own), (2, &other)] {
+        let cursor = own.changes(None, Duration::ZERO).await.unwrap().cursor;
+        let waiting = tokio::spawn({
+            let own = own.clone();
+            async move { own.changes(Some(cursor), Duration::from_secs(60)).await.unwrap() }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        writer.commit(&create(token(number, "ann"), 10)).await.unwrap();
+        let feed = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+        assert_eq!(feed.subjects, [Subject::Token(id(number))]);
+    }
+}
+
+#[tokio::test]
+async fn events_are_claimed_once_in_order_and_again_after_their_lease() {
+    let (store, _dir) = store().await;
+    let lease = Duration::from_secs(30);
+    store.commit(&create_first(token(1, "ann"))).await.unwrap();
+    store.commit(&create(token(2, "ann"), 10)).await.unwrap();
+    store.commit(&update("edit", token(1, "ann"), None)).await.unwrap();
+    let number = |deliveries: &[token_core::Delivery]| {
+        deliveries.iter().map(|delivery| (delivery.event.subject.clone(), delivery.event.seq)).collect::<Vec<_>>()
+    };
+    let (one, two) = (Subject::Token(id(1)), Subject::Token(id(2)));
+
+    let first = store.claim(at(100), lease, 1).await.unwrap();
+    assert_eq!(number(&first), [(one.clone(), 1)]);
+    // The second event of token 1 waits for its first.
+    assert_eq!(number(&store.claim(at(100), lease, 10).await.unwrap()), [(two.clone(), 1)]);
+    assert!(store.claim(at(129), lease, 10).await.unwrap().is_empty());
+    let again = store.claim(at(130), lease, 10).await.unwrap();
+    assert_eq!(number(&again), [(one.clone(), 1), (two, 1), (one.clone(), 2)]);
+
+    store.ack(&[again[0].cursor, again[1].cursor, Cursor(999), Cursor(-1)], at(131)).await.unwrap();
+    store.ack(&[], at(131)).await.unwrap();
+    assert_eq!(number(&store.claim(at(160), Duration::MAX, 10).await.unwrap()), [(one, 2)]);
+    assert!(store.claim(at(1_000_000), lease, 10).await.unwrap().is_empty());
+}

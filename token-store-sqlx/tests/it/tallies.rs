@@ -1,0 +1,112 @@
+//! Usage: added, never taken away, and only where its token is.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use token_core::{
+    Digest, Generation, LastUse, ListFilter, ListQuery, Position, Reason, Redigest, RefusalTally, Tallies, TokenStore,
+    UseTally,
+};
+
+use crate::sample::*;
+
+fn used(number: u32, second: i64, count: u64) -> UseTally {
+    let address = Some(IpAddr::V4(Ipv4Addr::new(198, 51, 100, u8::try_from(second % 100).unwrap())));
+    UseTally {
+        token: id(number),
+        generation: Generation::FIRST,
+        hour: at(second).hour(),
+        count,
+        last: LastUse { at: at(second), address },
+    }
+}
+
+fn uses(uses: Vec<UseTally>) -> Tallies {
+    Tallies { uses, ..Tallies::default() }
+}
+
+#[tokio::test]
+async fn counts_add_up_and_a_last_use_only_moves_forward() {
+    let (store, _dir) = store().await;
+    store.commit(&create_first(token(1, "ann"))).await.unwrap();
+    store.record(&uses(vec![used(1, 20, 2), used(1, 10, 3), used(1, 4000, 1)])).await.unwrap();
+    store.record(&uses(vec![used(1, 15, 4), used(2, 10, 9)])).await.unwrap();
+    store.record(&Tallies::default()).await.unwrap();
+    let usage = store.usage(id(1), at(0)).await.unwrap();
+    assert_eq!(usage.last, [(Generation::FIRST, used(1, 4000, 0).last)]);
+    assert_eq!(usage.hours.iter().map(|hour| (hour.hour, hour.count)).collect::<Vec<_>>(), [(at(0), 9), (at(3600), 1)]);
+    assert_eq!(store.usage(id(1), at(3600)).await.unwrap().hours.len(), 1);
+    assert_eq!(store.usage(id(2), at(0)).await.unwrap(), token_core::Usage::default());
+
+    let never = ListQuery {
+        owner: None,
+        filter: ListFilter::NeverUsed,
+        text: None,
+        from: Position::Created(None),
+        now: at(1),
+        limit: 10,
+    };
+    assert!(store.list(&never).await.unwrap().tokens.is_empty());
+}
+
+#[tokio::test]
+async fn refusals_are_counted_by_hour_and_reason() {
+    let (store, _dir) = store().await;
+    store.commit(&create_first(token(1, "ann"))).await.unwrap();
+    let refused = |reason, count| RefusalTally { token: id(1), reason, hour: at(3600), count };
+    let tallies = Tallies {
+        refusals: vec![
+            refused(Reason::Revoked, 2),
+            refused(Reason::WrongVerifier, u64::MAX),
+            refused(Reason::Revoked, 1),
+        ],
+        ..Tallies::default()
+    };
+    for _ in 0..2 {
+        store.record(&tallies).await.unwrap();
+    }
+    let most = u64::try_from(i64::MAX).unwrap();
+    let usage = store.usage(id(1), at(0)).await.unwrap();
+    assert_eq!(usage.refusals, [refused(Reason::WrongVerifier, most), refused(Reason::Revoked, 6)]);
+}
+
+#[tokio::test]
+async fn a_digest_is_replaced_only_under_its_key() {
+    let (store, _dir) = store().await;
+    store.commit(&create_first(token(1, "ann"))).await.unwrap();
+    store.commit(&create(token(2, "ann"), 9)).await.unwrap();
+    let redigest = |number, from: &str| Redigest {
+        selector: selector(number, 1),
+        from: key(from),
+        to: key("k2"),
+        digest: Digest::from_bytes([8; 32]),
+    };
+    let redigests = vec![redigest(1, "k1"), redigest(2, "k0"), redigest(3, "k1")];
+    store.record(&Tallies { redigests, ..Tallies::default() }).await.unwrap();
+    let loaded = |number| {
+        let store = &store;
+        async move { store.load(&[selector(number, 1)]).await.unwrap().remove(0) }
+    };
+    let first = loaded(1).await;
+    assert_eq!((first.secret.key.as_str(), first.secret.digest.as_bytes()), ("k2", &[8; 32]));
+    assert_eq!(first.token.unverified().revision, 1);
+    assert_eq!(loaded(2).await.secret.key.as_str(), "k1");
+    assert_eq!(store.keys().await.unwrap(), [key("k1"), key("k2")]);
+}
+
+#[tokio::test]
+async fn a_large_flush_is_written_whole() {
+    let (store, _dir) = store().await;
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    for number in 1..40 {
+        store.commit(&create(token(number, "ann"), 100)).await.unwrap();
+    }
+    // Tokens that are there, and many more that are not.
+    let tallies = uses((0..2500).map(|number| used(number, 10, 1)).collect());
+    for _ in 0..2 {
+        store.record(&tallies).await.unwrap();
+    }
+    for number in 0..40 {
+        assert_eq!(store.usage(id(number), at(0)).await.unwrap().hours[0].count, 2);
+    }
+    assert!(store.usage(id(40), at(0)).await.unwrap().hours.is_empty());
+}
