@@ -4,6 +4,7 @@
 
 mod client;
 mod credentials;
+mod mistakes;
 mod outages;
 mod refusals;
 mod routes;
