@@ -1,1 +1,77 @@
-fn main() {}
+//! A service with API tokens, on a SQLite file of its own. Start it, and it says what to try.
+
+mod first_start;
+mod tokens;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use token_axum::{Authorized, TokenLayer};
+use token_core::{Risk, Tokens};
+use token_store_sqlx::SqlStore;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+// What tokens may be allowed to do here, declared once. Each is a type that handlers ask for.
+token_core::scopes! {
+    fn catalog;
+    ProjectsRead = "projects:read", "See your projects", "Projects", Risk::Low;
+    ProjectsWrite = "projects:write", "Create and change projects", "Projects", Risk::Medium, implies "projects:read";
+    TokensManage = "tokens:manage", "Make, rotate and revoke tokens", "Tokens", Risk::High;
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let level = env::var("RUST_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+
+    let data = PathBuf::from(env::var("DATA_DIR").unwrap_or_else(|_| "quickstart-data".to_owned()));
+    fs::create_dir_all(&data)?;
+
+    let store = SqlStore::open(&format!("sqlite://{}", data.join("tokens.db").display())).await?;
+    let (tokens, background) = Tokens::builder(store)
+        .prefix("acme_live")
+        .keyring(first_start::keyring(&data.join("keyring.txt"))?)
+        .catalog(catalog())
+        .build()
+        .await?;
+    tokio::spawn(background);
+
+    let app = Router::new()
+        .route("/projects", get(list_projects).post(create_project))
+        .route("/tokens", get(tokens::list).post(tokens::mint))
+        .route("/tokens/{id}", delete(tokens::revoke))
+        .route("/tokens/{id}/rotate", post(tokens::rotate))
+        .route("/tokens/{id}/end-overlap", post(tokens::end_overlap))
+        .route("/healthz", get(async || "ok"))
+        // Covers every route above, and whatever is added there; only what is named here is open.
+        .layer(TokenLayer::required(&tokens).except(["/healthz"]))
+        .with_state(tokens.clone());
+
+    let mut ctrl_c = signal(SignalKind::interrupt())?;
+    let listener = TcpListener::bind(env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".to_owned())).await?;
+    first_start::greet(&tokens, listener.local_addr()?).await?;
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move {
+            ctrl_c.recv().await;
+        })
+        .await?;
+    // The uses that were counted since the background last stored them.
+    tokens.flush().await?;
+    Ok(())
+}
+
+async fn list_projects(token: Authorized<ProjectsRead>) -> Json<Value> {
+    Json(json!({ "owner": token.owner(), "projects": ["apollo", "gemini"] }))
+}
+
+async fn create_project(token: Authorized<ProjectsWrite>) -> (StatusCode, Json<Value>) {
+    (StatusCode::CREATED, Json(json!({ "owner": token.owner(), "created": "mercury" })))
+}

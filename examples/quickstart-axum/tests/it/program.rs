@@ -1,0 +1,163 @@
+//! The running program, and a client of it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Killed when it is dropped, as `kill -9` does it.
+pub(crate) struct Program {
+    child: Child,
+    output: Receiver<String>,
+    base: String,
+    /// Every line it printed so far.
+    pub(crate) printed: Vec<String>,
+    agent: ureq::Agent,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) challenge: Option<String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    /// What the problem is, without the receipt.
+    pub(crate) fn problem(&self) -> Value {
+        let mut problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        problem.as_object_mut().unwrap().remove("receipt");
+        problem
+    }
+}
+
+impl Program {
+    /// Starts it on a free port, logging everything to a file, and waits until it listens.
+    pub(crate) fn start(data: &Path, log: &Path) -> Program {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_quickstart-axum"))
+            .env("ADDRESS", "127.0.0.1:0")
+            .env("DATA_DIR", data)
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(log).unwrap())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, output) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false);
+        let agent = config.build().new_agent();
+        let mut program = Program { child, output, base: String::new(), printed: Vec::new(), agent };
+        while program.base.is_empty() {
+            let line = program.output.recv_timeout(PATIENCE).expect("a line that says where it listens");
+            if let Some(base) = line.strip_prefix("listening on ") {
+                program.base = base.to_owned();
+            }
+            program.printed.push(line);
+        }
+        program
+    }
+
+    /// The value of a token that was printed, as a shell would read it.
+    pub(crate) fn exported(&self, variable: &str) -> String {
+        let start = format!("export {variable}=");
+        self.printed.iter().find_map(|line| line.strip_prefix(&start)).expect("a printed token").to_owned()
+    }
+
+    pub(crate) fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.rest()
+    }
+
+    /// Ends it as a person does, with ctrl-c.
+    pub(crate) fn interrupt(mut self) -> Vec<String> {
+        let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        // Its end closes its output, which is waited for with patience; the wait for the process is short then.
+        let printed = self.rest();
+        assert!(self.child.wait().unwrap().success());
+        printed
+    }
+
+    /// All it has printed by its end.
+    fn rest(&mut self) -> Vec<String> {
+        use std::sync::mpsc::RecvTimeoutError;
+        let mut printed = std::mem::take(&mut self.printed);
+        loop {
+            match self.output.recv_timeout(PATIENCE) {
+                Ok(line) => printed.push(line),
+                Err(RecvTimeoutError::Disconnected) => return printed,
+                Err(RecvTimeoutError::Timeout) => panic!("the program does not end"),
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
+        self.send("GET", path, &[&format!("Bearer {token}")], "")
+    }
+
+    pub(crate) fn post(&self, path: &str, token: &str, body: &str) -> Answer {
+        self.send("POST", path, &[&format!("Bearer {token}")], body)
+    }
+
+    pub(crate) fn delete(&self, path: &str, token: &str) -> Answer {
+        self.send("DELETE", path, &[&format!("Bearer {token}")], "")
+    }
+
+    /// A request with these values of `Authorization`.
+    pub(crate) fn send(&self, method: &str, path: &str, authorization: &[&str], body: &str) -> Answer {
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for value in authorization {
+            request = request.header("Authorization", *value);
+        }
+        let request = request.header("Content-Type", "application/json").body(body.to_owned()).unwrap();
+        let mut response = self.agent.run(request).unwrap();
+        let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+        let body = response.body_mut().read_to_string().unwrap();
+        Answer { status: response.status().as_u16(), challenge, body }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone after this.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A directory with the program's data and, outside of it, its log.
+pub(crate) struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Place {
+        Place { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    pub(crate) fn start(&self) -> Program {
+        Program::start(&self.data(), &self.log())
+    }
+}

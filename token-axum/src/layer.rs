@@ -1,0 +1,303 @@
+//! The layer: verifies the token of every request before anything behind it runs.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use pin_project_lite::pin_project;
+use token_core::{CredentialError, Reason, Refusal, Scope, Tokens, Verified};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::address::caller;
+use crate::rejection::{is_refusal, respond};
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Lets a request through to the services behind it only with a valid token.
+///
+/// Everything behind it is protected, and exceptions are named. On an axum router it comes after the routes it is to cover:
+/// `route_layer` leaves requests that match no route to the 404, `layer` refuses those too.
+///
+/// It works on any tower service whose response body can be made of a `String`.
+#[derive(Debug, Clone)]
+#[must_use = "a layer protects what it is put on: Router::new().route(..).route_layer(layer)"]
+pub struct TokenLayer {
+    rules: Arc<Rules>,
+}
+
+impl TokenLayer {
+    /// A layer that refuses a request without a valid token.
+    pub fn required(tokens: &Tokens) -> TokenLayer {
+        TokenLayer::new(tokens, false)
+    }
+
+    /// A layer that lets a request without a credential through as anonymous. One with a bad credential is refused all the
+    /// same: nobody who sends a token is taken for nobody.
+    pub fn optional(tokens: &Tokens) -> TokenLayer {
+        TokenLayer::new(tokens, true)
+    }
+
+    fn new(tokens: &Tokens, anonymous: bool) -> TokenLayer {
+        let rules = Rules { tokens: tokens.clone(), anonymous, scopes: Vec::new(), except: Vec::new() };
+        TokenLayer { rules: Arc::new(rules) }
+    }
+
+    /// Asks every request for the scope as well, on every resource. An anonymous request has none, so an optional layer
+    /// is a required one from here on.
+    pub fn require<S: Scope>(mut self) -> TokenLayer {
+        let rules = Arc::make_mut(&mut self.rules);
+        rules.scopes.push(Tokens::require::<S>);
+        rules.anonymous = false;
+        self
+    }
+
+    /// Lets requests for exactly these paths through without looking at tokens, such as `/healthz`. The path is compared as
+    /// the layer sees it: inside a nested router, without the prefix that it is nested at.
+    pub fn except(mut self, paths: impl IntoIterator<Item = impl Into<Box<str>>>) -> TokenLayer {
+        Arc::make_mut(&mut self.rules).except.extend(paths.into_iter().map(Into::into));
+        self
+    }
+}
+
+impl<S> Layer<S> for TokenLayer {
+    type Service = TokenService<S>;
+
+    fn layer(&self, inner: S) -> TokenService<S> {
+        TokenService { inner, rules: Arc::clone(&self.rules) }
+    }
+}
+
+type ScopeCheck = fn(&Tokens, &Verified) -> Result<(), Refusal>;
+
+#[derive(Clone)]
+struct Rules {
+    tokens: Tokens,
+    anonymous: bool,
+    scopes: Vec<ScopeCheck>,
+    except: Vec<Box<str>>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("tokens", &self.tokens)
+            .field("anonymous", &self.anonymous)
+            .field("scopes", &self.scopes.len())
+            .field("except", &self.except)
+            .finish()
+    }
+}
+
+/// In the extensions of a request: a layer let it through.
+#[derive(Debug, Clone)]
+pub(crate) struct Passed {
+    pub(crate) tokens: Tokens,
+    /// `None` if the request is anonymous.
+    pub(crate) token: Option<Verified>,
+}
+
+/// How a request may go on.
+enum Admission {
+    Anonymous,
+    Verified(Verified),
+    /// A layer further out verified it, and tallies its use.
+    Before,
+}
+
+impl Rules {
+    fn excepts(&self, path: &str) -> bool {
+        self.except.iter().any(|except| **except == *path)
+    }
+
+    async fn admit(&self, parts: &Parts) -> Result<Admission, Refusal> {
+        if let Some(token) = self.verified_before(parts) {
+            return self.check_scopes(token).map(|()| Admission::Before);
+        }
+        let values = |name| parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let credential = self.tokens.sources().read(values(AUTHORIZATION), values(X_API_KEY));
+        if self.anonymous && matches!(credential, Err(CredentialError::Missing)) {
+            return Ok(Admission::Anonymous);
+        }
+        let verified = self.tokens.authenticate(credential, caller(&parts.extensions)).await;
+        let token = verified.inspect_err(say_if_address_unknown)?;
+        self.check_scopes(&token)?;
+        Ok(Admission::Verified(token))
+    }
+
+    fn verified_before<'a>(&self, parts: &'a Parts) -> Option<&'a Verified> {
+        let passed = parts.extensions.get::<Passed>()?;
+        // Clones of one service share what they hold; the token of another service means nothing here.
+        let same_service = std::ptr::eq(passed.tokens.format(), self.tokens.format());
+        passed.token.as_ref().filter(|_| same_service)
+    }
+
+    fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {
+        self.scopes.iter().try_for_each(|check| check(&self.tokens, token))
+    }
+}
+
+fn say_if_address_unknown(refusal: &Refusal) {
+    if refusal.reason() == Reason::AddressUnknown {
+        tracing::warn!(
+            "a token that is restricted to networks was refused, since the client's address is not known; serve the router \
+             with `into_make_service_with_connect_info::<SocketAddr>()`, or put a `ClientAddress` into the request's extensions"
+        );
+    }
+}
+
+/// A use of a token, tallied when it ends: with the response, or with a client that went away.
+struct Use {
+    rules: Arc<Rules>,
+    token: Verified,
+    counts: bool,
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        if self.counts {
+            self.rules.tokens.tally_use(&self.token);
+        }
+    }
+}
+
+/// Keeps credentials out of whatever prints the headers of a request, such as a tracing layer further in.
+fn hide_credentials(headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        if *name == AUTHORIZATION || *name == X_API_KEY {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+/// A service behind a [`TokenLayer`].
+#[derive(Debug, Clone)]
+pub struct TokenService<S> {
+    inner: S,
+    rules: Arc<Rules>,
+}
+
+impl<S, B, R> Service<Request<B>> for TokenService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    R: From<String>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = TokenFuture<S, B>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> TokenFuture<S, B> {
+        hide_credentials(request.headers_mut());
+        if self.rules.excepts(request.uri().path()) {
+            return TokenFuture { stage: Stage::Running { response: self.inner.call(request), used: None } };
+        }
+        // The service that was polled ready is the one to call; a clone of it need not be ready.
+        let clone = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, clone);
+        let rules = Arc::clone(&self.rules);
+        let (parts, body) = request.into_parts();
+        let verification = Box::pin({
+            let rules = Arc::clone(&rules);
+            async move {
+                let admission = rules.admit(&parts).await;
+                (parts, admission)
+            }
+        });
+        TokenFuture { stage: Stage::Verifying { verification, rules, waiting: Some((inner, body)) } }
+    }
+}
+
+type Verification = Pin<Box<dyn Future<Output = (Parts, Result<Admission, Refusal>)> + Send>>;
+
+pin_project! {
+    /// The response of a service behind a [`TokenLayer`].
+    pub struct TokenFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        stage: Stage<S, B>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        // The request's body waits outside of the boxed future, so that it may be of any type.
+        Verifying { verification: Verification, rules: Arc<Rules>, waiting: Option<(S, B)> },
+        Running { #[pin] response: S::Future, used: Option<Use> },
+    }
+}
+
+impl<S, B, R> Future for TokenFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: From<String>,
+{
+    type Output = Result<Response<R>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut stage = self.project().stage;
+        loop {
+            let next = match stage.as_mut().project() {
+                StageProjection::Verifying { verification, rules, waiting } => {
+                    let (mut parts, admission) = ready!(verification.as_mut().poll(context));
+                    let admission = match admission {
+                        Ok(admission) => admission,
+                        Err(refusal) => {
+                            let tokens = &rules.tokens;
+                            return Poll::Ready(Ok(respond(refusal.answer(tokens.realm(), tokens.sources()))));
+                        }
+                    };
+                    let used = admission.note(rules, &mut parts);
+                    // Taken once: the verification is over, and is not polled again.
+                    let Some((mut inner, body)) = waiting.take() else { return Poll::Pending };
+                    Stage::Running { response: inner.call(Request::from_parts(parts, body)), used }
+                }
+                StageProjection::Running { response, used } => {
+                    let outcome = ready!(response.poll(context));
+                    if let Some(mut used) = used.take() {
+                        used.counts = !outcome.as_ref().is_ok_and(|response| is_refusal(response.extensions()));
+                    }
+                    return Poll::Ready(outcome);
+                }
+            };
+            stage.set(next);
+        }
+    }
+}
+
+impl Admission {
+    /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
+    fn note(self, rules: &Arc<Rules>, parts: &mut Parts) -> Option<Use> {
+        let token = match self {
+            Admission::Before => return None,
+            Admission::Anonymous => None,
+            Admission::Verified(token) => Some(token),
+        };
+        parts.extensions.insert(Passed { tokens: rules.tokens.clone(), token: token.clone() });
+        token.map(|token| Use { rules: Arc::clone(rules), token, counts: true })
+    }
+}
+
+impl<S, B> fmt::Debug for TokenFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! What a refused client is sent, by the layer and by the extractors.
+
+use std::fmt;
+
+use axum_core::response::{IntoResponse, Response};
+use http::{Extensions, HeaderName, HeaderValue, StatusCode};
+use token_core::{Answer, CredentialError, Refusal, Tokens};
+
+/// Why an extractor did not let a request into its handler. As a response it is an RFC 9457 problem:
+///
+/// | why | status |
+/// |---|---|
+/// | an anonymous request where a token is needed | 401, with a challenge |
+/// | the token lacks the scope | 403, with a challenge that names the scope |
+/// | no [`TokenLayer`](crate::TokenLayer) covers the route, a mistake of the service | 500 |
+///
+/// All other refusals are the layer's. A handler can return a `Rejection` by `?`, as after
+/// [`Limited::check`](crate::Limited::check).
+#[derive(Debug)]
+pub struct Rejection(Cause);
+
+#[derive(Debug)]
+enum Cause {
+    Refused { refusal: Refusal, answer: Answer },
+    Uncovered,
+}
+
+impl Rejection {
+    pub(crate) fn refused(tokens: &Tokens, refusal: Refusal) -> Rejection {
+        let answer = refusal.answer(tokens.realm(), tokens.sources());
+        Rejection(Cause::Refused { refusal, answer })
+    }
+
+    pub(crate) async fn anonymous(tokens: &Tokens) -> Rejection {
+        // The core's own refusal of a request without a credential, so that it gets the same answer everywhere.
+        match tokens.authenticate(Err(CredentialError::Missing), token_core::Caller::default()).await {
+            Err(refusal) => Rejection::refused(tokens, refusal),
+            Ok(_) => Rejection::uncovered(),
+        }
+    }
+
+    pub(crate) fn uncovered() -> Rejection {
+        Rejection(Cause::Uncovered)
+    }
+
+    /// The refusal, with its exact reason and its receipt; `None` if the service is not set up right.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.0 {
+            Cause::Refused { refusal, .. } => Some(refusal),
+            Cause::Uncovered => None,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Refused { refusal, .. } => refusal.fmt(f),
+            Cause::Uncovered => f.write_str("the route is not covered by a TokenLayer"),
+        }
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        respond(match self.0 {
+            Cause::Refused { answer, .. } => answer,
+            Cause::Uncovered => Answer {
+                status: 500,
+                headers: vec![
+                    ("content-type", "application/problem+json".to_owned()),
+                    ("cache-control", "no-store".to_owned()),
+                ],
+                body: UNCOVERED.to_owned(),
+            },
+        })
+    }
+}
+
+const UNCOVERED: &str = r#"{"type":"about:blank","title":"Internal Server Error","status":500,"code":"internal_error","detail":"The service is not set up to answer this request. Nothing is wrong with the request."}"#;
+
+/// On a response: it refuses the request, so the token was not used.
+#[derive(Debug, Clone, Copy)]
+struct Refused;
+
+/// Whether a response is a refusal of ours, made by an extractor or by another layer further in.
+pub(crate) fn is_refusal(extensions: &Extensions) -> bool {
+    extensions.get::<Refused>().is_some()
+}
+
+pub(crate) fn respond<R: From<String>>(answer: Answer) -> http::Response<R> {
+    let mut response = http::Response::new(R::from(answer.body));
+    // The core writes nothing but statuses and headers that HTTP knows.
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().append(HeaderName::from_static(name), value);
+        }
+    }
+    response.extensions_mut().insert(Refused);
+    response
+}

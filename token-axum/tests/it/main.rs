@@ -1,0 +1,14 @@
+//! What a client of a protected service sees, over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod client;
+mod credentials;
+mod mistakes;
+mod outages;
+mod refusals;
+mod routes;
+mod service;
+mod store;
+mod tower;
+mod usage;

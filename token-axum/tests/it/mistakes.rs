@@ -1,0 +1,65 @@
+//! What a host gets wrong is said in its log, with what to do about it.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use ::tower::ServiceExt;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::get;
+use token_axum::{AnyToken, TokenLayer};
+
+use crate::service::{Service, text};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is logged at level WARN and above while `app` answers a request.
+async fn logged(app: Router, path: &str, text: &str) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let request = Request::builder().uri(path).header("Authorization", format!("Bearer {text}"));
+    app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_layer_that_comes_before_the_routes() {
+    let service = Service::start().await;
+    let app = Router::new()
+        .layer(TokenLayer::required(&service.tokens))
+        .route("/project/{id}", get(async |_: AnyToken| "in"));
+    let log = logged(app, "/project/canary", "canary").await;
+    let says =
+        ["ERROR", "Router::new().route(..).route_layer(TokenLayer::required(&tokens))", "/project/{id}", "AnyToken"];
+    for part in says {
+        assert!(log.contains(part), "{log}");
+    }
+    assert!(!log.contains("canary"), "{log}");
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_no_client_address() {
+    let service = Service::start().await;
+    let here = service.mint_for_networks(&["127.0.0.0/8"]).await;
+    let app = Router::new().route("/", get(async || "in")).layer(TokenLayer::required(&service.tokens));
+    let log = logged(app, "/", text(&here)).await;
+    for part in ["WARN", "into_make_service_with_connect_info::<SocketAddr>()", "ClientAddress"] {
+        assert!(log.contains(part), "{log}");
+    }
+    assert!(!log.contains(text(&here)), "{log}");
+}

@@ -1,0 +1,98 @@
+//! One request is one use, and a refused one is none.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use ::tower::{Service as _, ServiceExt};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::get;
+use token_axum::{AnyToken, TokenLayer};
+use token_core::{Grants, Reason};
+
+use crate::service::{Service, all, owner, text};
+
+#[tokio::test]
+async fn a_request_is_one_use_however_many_layers_and_extractors_look_at_it() {
+    let service = Service::start().await;
+    let writer = service.mint(all("projects:write")).await;
+    let routes = ["GET /any", "GET /projects", "GET /project/p1", "GET /twice", "GET /open", "GET /no-such-route"];
+    for (before, route) in (0..).zip(routes) {
+        assert_eq!(service.uses(&writer.token).await, before);
+        let answer = service.holder(text(&writer), route).await;
+        assert!(matches!(answer.status, 200 | 404), "{route}");
+        assert_eq!(service.uses(&writer.token).await, before + 1, "{route}");
+    }
+    let usage = service.usage(&writer.token).await;
+    assert_eq!(usage.last[0].1.address, Some(service.address.ip()));
+    assert_eq!(usage.last[0].1.at, service.tokens.now());
+    assert!(usage.refusals.is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_request_is_a_refusal_and_not_a_use() {
+    let service = Service::start().await;
+    let nobody = service.mint(Grants::default()).await;
+    let routes = ["GET /projects", "GET /project/p1", "GET /writers/plain", "GET /twice", "GET /open/maybe-read"];
+    for route in routes {
+        assert_eq!(service.holder(text(&nobody), route).await.status, 403, "{route}");
+    }
+    let usage = service.usage(&nobody.token).await;
+    assert!(usage.hours.is_empty(), "{usage:?}");
+    let refused: Vec<_> = usage.refusals.iter().map(|refusal| (refusal.reason, refusal.count)).collect();
+    assert_eq!(refused, [(Reason::InsufficientScope, 5)]);
+
+    service.tokens.manage(&owner()).revoke(nobody.token.id).await.unwrap();
+    service.holder(text(&nobody), "GET /any").await;
+    let usage = service.usage(&nobody.token).await;
+    assert!(usage.hours.is_empty());
+    assert!(usage.refusals.iter().any(|refusal| (refusal.reason, refusal.count) == (Reason::Revoked, 1)));
+}
+
+#[tokio::test]
+async fn an_excepted_path_counts_nothing() {
+    let service = Service::start().await;
+    let minted = service.mint(all("projects:read")).await;
+    assert_eq!(service.holder(text(&minted), "GET /healthz").await.status, 200);
+    assert_eq!(service.uses(&minted.token).await, 0);
+}
+
+fn request(path: &str, text: &str) -> Request<Body> {
+    Request::builder().uri(path).header("Authorization", format!("Bearer {text}")).body(Body::empty()).unwrap()
+}
+
+/// A client that hangs up: the server drops the future of its request.
+#[tokio::test]
+async fn a_request_whose_client_went_away_was_a_use_once_its_handler_ran() {
+    let service = Service::start().await;
+    let minted = service.mint(all("projects:read")).await;
+    let mut app = Router::new()
+        .route("/forever", get(async |_: AnyToken| std::future::pending::<()>().await))
+        .layer(TokenLayer::required(&service.tokens));
+    let mut context = Context::from_waker(Waker::noop());
+
+    drop(app.call(request("/forever", text(&minted))));
+    assert_eq!(service.uses(&minted.token).await, 0, "never polled, never verified");
+    {
+        let mut response = pin!(app.call(request("/forever", text(&minted))));
+        // The store in memory answers at once, so this reaches the handler.
+        assert!(matches!(response.as_mut().poll(&mut context), Poll::Pending));
+        assert!(matches!(response.as_mut().poll(&mut context), Poll::Pending));
+        assert_eq!(service.uses(&minted.token).await, 0, "it is still running");
+    }
+    assert_eq!(service.uses(&minted.token).await, 1);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_used_its_token() {
+    let service = Service::start().await;
+    let minted = service.mint(all("projects:read")).await;
+    let app = Router::new()
+        .route("/panics", get(async |_: AnyToken| -> () { panic!("a handler's own") }))
+        .layer(TokenLayer::required(&service.tokens));
+    let call = tokio::spawn(app.oneshot(request("/panics", text(&minted))));
+    assert!(call.await.unwrap_err().is_panic());
+    assert_eq!(service.uses(&minted.token).await, 1);
+}
