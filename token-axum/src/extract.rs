@@ -100,11 +100,11 @@ impl<S: Scope> Limited<S> {
 trait Demand: Sized {
     fn meet(tokens: &Tokens, token: &Verified) -> Result<Self, Refusal>;
 
-    async fn extract(parts: &Parts) -> Result<Self, Rejection> {
+    fn extract(parts: &Parts) -> Result<Self, Rejection> {
         let passed = passed::<Self>(parts)?;
         match Self::of(passed)? {
             Some(met) => Ok(met),
-            None => Err(Rejection::anonymous(&passed.tokens).await),
+            None => Err(Rejection::anonymous(&passed.tokens)),
         }
     }
 
@@ -168,7 +168,7 @@ macro_rules! extractor {
             type Rejection = Rejection;
 
             async fn from_request_parts(parts: &mut Parts, _state: &State) -> Result<Self, Rejection> {
-                Self::extract(parts).await
+                Self::extract(parts)
             }
         }
 

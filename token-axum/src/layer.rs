@@ -133,9 +133,8 @@ impl Rules {
 
     fn verified_before<'a>(&self, parts: &'a Parts) -> Option<&'a Verified> {
         let passed = parts.extensions.get::<Passed>()?;
-        // Clones of one service share what they hold; the token of another service means nothing here.
-        let same_service = std::ptr::eq(passed.tokens.format(), self.tokens.format());
-        passed.token.as_ref().filter(|_| same_service)
+        // The token of another service means nothing here.
+        passed.token.as_ref().filter(|_| passed.tokens.is_same(&self.tokens))
     }
 
     fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {

@@ -31,12 +31,8 @@ impl Rejection {
         Rejection(Cause::Refused { refusal, answer })
     }
 
-    pub(crate) async fn anonymous(tokens: &Tokens) -> Rejection {
-        // The core's own refusal of a request without a credential, so that it gets the same answer everywhere.
-        match tokens.authenticate(Err(CredentialError::Missing), token_core::Caller::default()).await {
-            Err(refusal) => Rejection::refused(tokens, refusal),
-            Ok(_) => Rejection::uncovered(),
-        }
+    pub(crate) fn anonymous(tokens: &Tokens) -> Rejection {
+        Rejection::refused(tokens, tokens.refuse(CredentialError::Missing))
     }
 
     pub(crate) fn uncovered() -> Rejection {
@@ -68,19 +64,10 @@ impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         respond(match self.0 {
             Cause::Refused { answer, .. } => answer,
-            Cause::Uncovered => Answer {
-                status: 500,
-                headers: vec![
-                    ("content-type", "application/problem+json".to_owned()),
-                    ("cache-control", "no-store".to_owned()),
-                ],
-                body: UNCOVERED.to_owned(),
-            },
+            Cause::Uncovered => Answer::not_covered(),
         })
     }
 }
-
-const UNCOVERED: &str = r#"{"type":"about:blank","title":"Internal Server Error","status":500,"code":"internal_error","detail":"The service is not set up to answer this request. Nothing is wrong with the request."}"#;
 
 /// On a response: it refuses the request, so the token was not used.
 #[derive(Debug, Clone, Copy)]

@@ -65,6 +65,31 @@ struct Problem<'a> {
     receipt: Option<&'a str>,
 }
 
+impl Answer {
+    /// The response of a route that asks for a token and that no middleware of ours covers: a mistake of the host's, which the
+    /// log explains and the client is told nothing of.
+    #[must_use]
+    pub fn not_covered() -> Answer {
+        Answer::problem(&Problem {
+            r#type: "about:blank",
+            title: "Internal Server Error",
+            status: 500,
+            code: "internal_error",
+            detail: "The service is not set up to answer this request. Nothing is wrong with the request.",
+            scope: None,
+            receipt: None,
+        })
+    }
+
+    fn problem(problem: &Problem<'_>) -> Answer {
+        let headers =
+            vec![("content-type", "application/problem+json".to_owned()), ("cache-control", "no-store".to_owned())];
+        // A problem is plain text fields, which always serialize.
+        let body = serde_json::to_string(problem).unwrap_or_default();
+        Answer { status: problem.status, headers, body }
+    }
+}
+
 impl Refusal {
     /// The response to a refused request, per RFC 6750 §3 and RFC 9457. Never repeats anything of the request, and
     /// differs within one [`Class`] by the receipt only.
@@ -99,7 +124,7 @@ impl Refusal {
                 "Tokens can't be verified at the moment. Nothing is wrong with the token; try again.",
             ),
         };
-        let problem = Problem {
+        let mut answer = Answer::problem(&Problem {
             r#type: "about:blank",
             title,
             status,
@@ -107,9 +132,8 @@ impl Refusal {
             detail,
             scope: self.needed,
             receipt: self.receipt.as_ref().map(|receipt| receipt.as_str()),
-        };
-        let mut headers =
-            vec![("content-type", "application/problem+json".to_owned()), ("cache-control", "no-store".to_owned())];
+        });
+        let headers = &mut answer.headers;
         let realm = realm.as_str();
         match self.class() {
             Class::Unavailable => headers.push(("retry-after", RETRY_AFTER_SECONDS.to_owned())),
@@ -124,9 +148,7 @@ impl Refusal {
                 headers.push(("www-authenticate", format!("Bearer realm=\"{realm}\", error=\"{code}\"{scope}")));
             }
         }
-        // A problem is plain text fields, which always serialize.
-        let body = serde_json::to_string(&problem).unwrap_or_default();
-        Answer { status, headers, body }
+        answer
     }
 }
 

@@ -4,6 +4,7 @@ use token_core::Reason;
 
 use crate::client::Answer;
 use crate::service::{Service, Word, admin, all, text};
+use crate::store::set_down;
 
 fn assert_unavailable(answer: &Answer) {
     assert_eq!(answer.status, 503);
@@ -17,14 +18,14 @@ fn assert_unavailable(answer: &Answer) {
 async fn a_store_that_is_down_is_never_a_401_and_never_lets_anyone_in() {
     let service = Service::start().await;
     let minted = service.mint(all("projects:read")).await;
-    service.store.set_down(true);
+    set_down(&service.store, true);
     let down = service.holder(text(&minted), "GET /any").await;
     assert_unavailable(&down);
     // What needs no store is answered as ever.
     assert_eq!(service.anonymous("GET /any").await.status, 401);
     assert_eq!(service.holder("x", "GET /any").await.status, 401);
     assert_eq!(service.anonymous("GET /healthz").await.status, 200);
-    service.store.set_down(false);
+    set_down(&service.store, false);
     assert_eq!(service.reason(&admin(), &down).await, Reason::StoreUnavailable);
     assert_eq!(service.holder(text(&minted), "GET /any").await.status, 200);
 }

@@ -4,6 +4,7 @@ use token_core::{Grants, Reason};
 
 use crate::client::Answer;
 use crate::service::{Service, Word, admin, all, only, owner, text};
+use crate::store::set_down;
 
 fn assert_lacks(answer: &Answer, scope: &str) {
     assert_eq!(answer.status, 403, "{answer:?}");
@@ -94,9 +95,9 @@ async fn an_optional_layer_lets_the_anonymous_through_and_nobody_else_without_a_
     assert_eq!(service.holder(text(&minted), "GET /open").await.status, 401);
     assert_eq!(service.holder("x", "GET /open").await.status, 401);
     assert_eq!(service.send("GET /open", &[b"Authorization: Bearer"]).await.status, 400);
-    service.store.set_down(true);
+    set_down(&service.store, true);
     assert_eq!(service.holder(text(&nobody), "GET /open").await.status, 503);
-    service.store.set_down(false);
+    set_down(&service.store, false);
 
     assert_eq!(service.anonymous("GET /open/maybe-read").await.body, "false");
     assert_lacks(&service.holder(text(&nobody), "GET /open/maybe-read").await, "projects:read");

@@ -18,7 +18,7 @@ use token_core::{
 };
 
 use crate::client::{Answer, request};
-use crate::store::FailingStore;
+use crate::store::{FailingStore, failing_store};
 
 token_core::scopes! {
     pub(crate) fn catalog;
@@ -92,7 +92,7 @@ impl Service {
         choose: impl FnOnce(Builder<Keyring>) -> Builder<Keyring>,
         addresses_known: bool,
     ) -> Service {
-        let store = Arc::new(FailingStore::default());
+        let store = Arc::new(failing_store());
         let statements = Arc::new(CountingStore::new(store.clone()));
         let clock = Arc::new(ManualClock::at("2027-01-31T10:00:00Z".parse().unwrap()));
         let word = Arc::new(Mutex::new(Word::Everything));

@@ -75,12 +75,13 @@ impl Future for Background {
 }
 
 impl Tokens {
-    /// Stores the usage counted so far: for a host's shutdown, after the last request.
+    /// Stores the usage counted so far: for a host's shutdown, after the last request. Waits for a flush that is under way.
     ///
     /// # Errors
     /// [`StoreError`] if the store failed; the counts are kept.
     pub async fn flush(&self) -> Result<(), StoreError> {
         let inner = &*self.0;
+        let _flushing = inner.flushing.lock().await;
         let (tallies, dropped) = inner.tally.take();
         if dropped > 0 {
             tracing::warn!(dropped, "usage came faster than it could be stored; some counts were dropped");

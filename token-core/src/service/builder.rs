@@ -224,6 +224,7 @@ impl Builder<Keyring> {
             clock: choices.clock,
             random: choices.random,
             tally: Tally::default(),
+            flushing: async_lock::Mutex::new(()),
             realm,
             sources: choices.sources,
         }));

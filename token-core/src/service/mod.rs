@@ -48,6 +48,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Random,
     tally: Tally,
+    /// Held while usage is stored, so that a flush at shutdown waits for one that is under way.
+    flushing: async_lock::Mutex<()>,
     realm: Realm,
     sources: Sources,
 }
@@ -78,6 +80,12 @@ impl Tokens {
     #[must_use]
     pub fn sources(&self) -> Sources {
         self.0.sources
+    }
+
+    /// Whether both are one service, as all clones of one are.
+    #[must_use]
+    pub fn is_same(&self, other: &Tokens) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The present time, by the service's clock.

@@ -112,12 +112,7 @@ impl Tokens {
         caller: Caller,
     ) -> Result<Verified, Refusal> {
         let inner = &*self.0;
-        let credential = credential.map_err(|error| {
-            inner.refuse(match error {
-                CredentialError::Missing => Reason::NoCredential,
-                CredentialError::Malformed => Reason::MalformedRequest,
-            })
-        })?;
+        let credential = credential.map_err(|error| self.refuse(error))?;
         let parsed = inner.format.parse(credential.expose_secret()).map_err(|error| inner.refuse(error.into()))?;
         let snapshot = inner.snapshot(parsed.selector).await.map_err(|reason| inner.refuse(reason))?;
         let at = inner.clock.now();
@@ -129,6 +124,16 @@ impl Tokens {
             Some(snapshot) => Ok(Verified { snapshot, at, address: caller.address }),
             None => Err(inner.refuse(Reason::UnknownSelector)),
         }
+    }
+
+    /// The refusal of a request that carries no credential that can be read: for a handler that an anonymous request may not
+    /// reach.
+    #[must_use]
+    pub fn refuse(&self, error: CredentialError) -> Refusal {
+        self.0.refuse(match error {
+            CredentialError::Missing => Reason::NoCredential,
+            CredentialError::Malformed => Reason::MalformedRequest,
+        })
     }
 
     /// Checks that a verified token has the scope on every resource. A refusal is tallied here.

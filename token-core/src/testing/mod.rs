@@ -28,7 +28,7 @@ use std::sync::Arc;
 use crate::store::TokenStore;
 
 pub use hooked::{Call, Counter, CountingStore, Hook, HookedStore};
-pub use leak::find_leak;
+pub use leak::LeakSearch;
 pub use promise::{Broken, Promise};
 pub use sabotage::Sabotaged;
 

@@ -1,6 +1,6 @@
 //! The store on real SQLite files.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod commits;
 mod conformance;

@@ -77,10 +77,10 @@ enum Stored {
 
 impl Stored {
     fn flipped(&self) -> Vec<Stored> {
-        let bits = |bytes: &[u8], bits: u8| -> Vec<Vec<u8>> {
+        let bits = |bytes: &[u8], bits: usize| -> Vec<Vec<u8>> {
             let flip = |index: usize| {
                 let mut bytes = bytes.to_vec();
-                bytes[index] ^= 1 << (index as u8 % bits);
+                bytes[index] ^= 1 << (index % bits);
                 bytes
             };
             (0..bytes.len()).map(flip).collect()
