@@ -61,3 +61,8 @@ pub use address::ClientAddress;
 pub use extract::{AnyToken, Authorized, Limited};
 pub use layer::{TokenFuture, TokenLayer, TokenService};
 pub use rejection::Rejection;
+
+/// The code of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -1,17 +1,26 @@
 //! No piece of a secret in logs, Debug or errors: searched for in all of it, by a search that finds a planted one.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use serde::{Deserialize, Serialize};
+use static_assertions::assert_not_impl_any;
 use token_core::testing::LeakSearch;
 use token_core::{
-    Caller, Credential, CredentialError, Keyring, MemoryStore, Minted, NewToken, Overlap, Position, Replace, Rotation,
-    Sources, Subject, Time, TokenStore, Tokens,
+    Caller, Credential, CredentialError, Digest, Keyring, MemoryStore, Minted, NewToken, Overlap, Position, Replace,
+    Rotation, Sources, Subject, Time, TokenStore, TokenText, Tokens,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::world::{KEYS, ProjectsWrite, World, request, text};
+
+// Holds at compile time: a type that gained one of these would not build here.
+assert_not_impl_any!(TokenText: Display, Serialize, Deserialize<'static>, Clone, PartialEq, AsRef<str>, Into<String>);
+assert_not_impl_any!(Credential<'static>: Display, Serialize, Clone, PartialEq);
+assert_not_impl_any!(Digest: Display, Serialize, PartialEq);
+assert_not_impl_any!(Keyring: Display, Serialize, Clone);
+assert_not_impl_any!(Minted: Display, Serialize, Clone, PartialEq);
 
 /// Everything that was written, wherever it would have gone.
 #[derive(Clone, Default)]
