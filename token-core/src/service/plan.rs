@@ -143,12 +143,12 @@ impl Operation for ChangeToken<'_> {
                 seal?;
                 must_be_live()?;
                 let next = edit.apply(&token, &inner.policy_in_force().await?, now)?;
-                if next == token {
-                    return Ok(Plan::Nothing(Minted { token, text: None }));
-                }
                 match &edit.grants {
                     Some(grants) => manage.check_new_grants(&token.owner, grants).await?,
                     None => manage.check_held_grants(&token.owner, &next.grants).await?,
+                }
+                if next == token {
+                    return Ok(Plan::Nothing(Minted { token, text: None }));
                 }
                 let detail = edited(&token, &next);
                 (next, detail, None)

@@ -80,8 +80,6 @@ fn some_act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     /// Two people with different rights work on one owner's tokens, whose ceiling changes as they go.
     #[test]
     fn no_minting_edit_or_rotation_exceeds_its_maker(
