@@ -123,8 +123,7 @@ pub use receipt::{Receipt, ReceiptContent};
 pub use refusal::{Class, Reason, Refusal};
 pub use rotation::{Overlap, Replace, Rotation, RotationError};
 pub use scope::{
-    Catalog, CatalogError, Ceiling, Grant, GrantError, Grants, ResourceSet, Resources, Rights, Risk, Scope, ScopeDef,
-    ScopeName,
+    Catalog, CatalogError, Ceiling, Grant, GrantError, Grants, ResourceSet, Resources, Risk, Scope, ScopeDef, ScopeName,
 };
 pub use seal::{BrokenSeal, Seal, Sealed};
 pub use secret::{Digest, Generation, Scheme, Secret, Selector, TokenText};

@@ -6,4 +6,5 @@ mod rights;
 
 pub use catalog::{Catalog, CatalogError, Risk, Scope, ScopeDef};
 pub use grant::{Grant, GrantError, Grants, ResourceSet, Resources, ScopeName};
-pub use rights::{Ceiling, Rights};
+pub use rights::Ceiling;
+pub(crate) use rights::Rights;

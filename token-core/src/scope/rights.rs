@@ -22,7 +22,7 @@ pub enum Ceiling {
 /// action, [`Rights::contain`] whether they are at least as wide as other rights. A scope that the catalog no
 /// longer declares allows nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rights {
+pub(crate) struct Rights {
     /// Allowed on every resource.
     everywhere: ScopeSet,
     /// Allowed on some resources only. Never holds a scope that is allowed everywhere.
