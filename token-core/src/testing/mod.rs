@@ -47,11 +47,16 @@ pub async fn conformance(open: impl AsyncFn() -> Arc<dyn TokenStore>) -> Vec<Bro
 /// suite that can fail.
 pub async fn sabotage_goes_unnoticed(open: impl AsyncFn() -> Arc<dyn TokenStore>) -> Vec<Promise> {
     let mut unnoticed = Vec::new();
-    for promise in Promise::ALL {
-        let sabotaged = Arc::new(Sabotaged::new(open().await, promise));
-        if promise.check(sabotaged).await.is_ok() {
-            unnoticed.push(promise);
+    'promises: for promise in Promise::ALL {
+        // On a real database a race may happen to be won: it is lost soon enough.
+        let tries = if promise.is_race() { 10 } else { 1 };
+        for _ in 0..tries {
+            let sabotaged = Arc::new(Sabotaged::new(open().await, promise));
+            if promise.check(sabotaged).await.is_err() {
+                continue 'promises;
+            }
         }
+        unnoticed.push(promise);
     }
     unnoticed
 }

@@ -35,6 +35,21 @@ macro_rules! promises {
             /// Every promise.
             pub const ALL: [Promise; [$(Promise::$name),+].len()] = [$(Promise::$name),+];
 
+            /// Whether it is about what happens at once, and holds by itself in a store that is asked one thing after another.
+            #[must_use]
+            pub fn is_race(self) -> bool {
+                matches!(
+                    self,
+                    Promise::RotateRacesRotate
+                        | Promise::RotateRacesRevoke
+                        | Promise::CreateRacesCap
+                        | Promise::CreateRacesSuspend
+                        | Promise::EditRacesVerify
+                        | Promise::EventRacesChange
+                        | Promise::RepeatRacesRepeat
+                )
+            }
+
             /// The promise as a sentence.
             #[must_use]
             pub fn says(self) -> &'static str {

@@ -1,10 +1,11 @@
 //! Stores that break one promise: the proof that the suite can fail.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_timer::Delay;
 
 use crate::change::{Change, ChangeId, Committed, Outcome, OwnerGuard, Write};
 use crate::clock::Time;
@@ -34,7 +35,10 @@ pub struct Sabotaged {
 #[derive(Default)]
 struct Memory {
     last_uses: HashMap<(TokenId, Generation), LastUse>,
-    torn: HashMap<TokenId, TokenName>,
+    earlier_names: HashMap<TokenId, TokenName>,
+    commits_under_way: usize,
+    lost_events: HashSet<(Subject, u64)>,
+    noted: HashMap<ChangeId, ChangeId>,
 }
 
 impl Sabotaged {
@@ -51,36 +55,107 @@ impl Sabotaged {
         act(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Commits what was in conflict after all, on whatever is stored by now.
+    /// Commits what was in conflict after all, with the guard that is broken made to fit whatever is stored by now.
     async fn force(&self, change: &Change) -> Result<Committed, StoreError> {
         let mut change = change.clone();
-        let subject = change.event.subject.clone();
-        let events = self.inner.events(&subject, 0, 10_000).await?;
-        change.event.seq = events.len() as u64 + 1;
-        match &mut change.write {
-            Write::UpdateToken { token, .. } => {
-                let stored = self.inner.token(token.unverified().id).await?.ok_or(Fault::Other)?;
-                let mut row = token.unverified().clone();
-                row.revision = stored.unverified().revision + 1;
-                row.head.seq = change.event.seq;
-                *token = reseal(row)?;
+        match (&mut change.write, self.breaks) {
+            (Write::UpdateToken { .. }, Promise::EventNumbersAreUnique) => {
+                change.event.seq = self.inner.events(&change.event.subject, 0, 10_000).await?.len() as u64 + 1;
             }
-            Write::CreateToken { token, owner, secret, .. } => {
+            (Write::UpdateToken { token, .. }, _) => {
+                let stored = self.inner.token(token.unverified().id).await?.ok_or(Fault::Other)?;
+                *token = reseal(Token { revision: stored.unverified().revision + 1, ..token.unverified().clone() })?;
+            }
+            (Write::CreateToken { secret, .. }, Promise::SelectorsAreUnique) => {
+                secret.selector = Selector::random(&Random::Os).map_err(|_| Fault::Other)?;
+            }
+            (Write::CreateToken { token, owner, .. }, _) => {
                 if let Some(stored) = self.inner.owner(&token.unverified().owner).await? {
                     let stored = stored.unverified();
                     *owner = OwnerGuard::At { owner: stored.id.clone(), revision: stored.revision };
                 }
-                if self.breaks(Promise::SelectorsAreUnique) {
-                    secret.selector = Selector::random(&Random::Os).map_err(|_| Fault::Other)?;
-                }
             }
-            Write::PutOwner { owner, expected } => {
+            (Write::PutOwner { owner, expected }, _) => {
                 let stored = self.inner.owner(&owner.unverified().id).await?;
                 *expected = stored.map(|stored| stored.unverified().revision);
             }
-            Write::PutMeta { key, expected, .. } => *expected = self.inner.meta(key).await?,
+            (Write::PutMeta { key, expected, .. }, _) => *expected = self.inner.meta(key).await?,
         }
         self.inner.commit(&change).await
+    }
+
+    /// What every race is lost by: looks whether a change may be made, lets others run, and makes it. Right, unless there
+    /// are two. `None` if the sabotage does not concern this change.
+    async fn look_and_then_act(&self, change: &Change) -> Result<Option<Committed>, StoreError> {
+        if let Some(outcome) = self.outcome(&change.id).await? {
+            return Ok(self.breaks(Promise::RepeatRacesRepeat).then_some(Committed::Repeat(outcome)));
+        }
+        let mut acted = change.clone();
+        match (self.breaks, &mut acted.write) {
+            (Promise::RotateRacesRotate, Write::UpdateToken { token, secret: Some(_) }) => {
+                self.update_unseen(token, change).await
+            }
+            (Promise::RotateRacesRevoke, Write::UpdateToken { token, .. })
+                if token.unverified().revoked_at.is_some() =>
+            {
+                self.update_unseen(token, change).await
+            }
+            (Promise::CreateRacesCap, Write::CreateToken { token, cap, now, .. }) => {
+                let live = self.live_by_the_list(&token.unverified().owner, *now, ListFilter::Live).await?;
+                if live >= *cap as usize {
+                    return Ok(None);
+                }
+                *cap = u32::MAX;
+                give_way().await;
+                self.inner.commit(&acted).await.map(Some)
+            }
+            (Promise::CreateRacesSuspend, Write::CreateToken { owner: OwnerGuard::At { owner, revision }, .. }) => {
+                let stored = self.inner.owner(owner).await?;
+                if stored.is_none_or(|stored| stored.unverified().revision != *revision) {
+                    return Ok(None);
+                }
+                self.linger(&Subject::Owner(owner.clone()), *revision).await?;
+                self.force(change).await.map(Some)
+            }
+            (Promise::RepeatRacesRepeat, _) => {
+                give_way().await;
+                acted.id = ChangeId::random(&Random::Os).map_err(|_| Fault::Other)?;
+                let committed = self.inner.commit(&acted).await?;
+                // The id is noted afterwards, on a row of its own.
+                self.remember(|memory| memory.noted.insert(change.id, acted.id));
+                Ok(Some(committed))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits between looking and acting for another to be there first, though not for long: there may be none.
+    async fn linger(&self, subject: &Subject, revision: u64) -> Result<(), StoreError> {
+        for _ in 0..30 {
+            let stored = match subject {
+                Subject::Token(id) => self.inner.token(*id).await?.map(|row| row.unverified().revision),
+                Subject::Owner(id) => self.inner.owner(id).await?.map(|row| row.unverified().revision),
+                Subject::Policy => None,
+            };
+            if stored != Some(revision) {
+                break;
+            }
+            Delay::new(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
+    /// An update whose affected rows nobody counts.
+    async fn update_unseen(&self, token: &Sealed<Token>, change: &Change) -> Result<Option<Committed>, StoreError> {
+        let row = token.unverified();
+        let stored = self.inner.token(row.id).await?;
+        let events = self.inner.events(&change.event.subject, change.event.seq - 1, 1).await?;
+        if stored.is_none_or(|stored| stored.unverified().revision + 1 != row.revision) || !events.is_empty() {
+            return Ok(None);
+        }
+        self.linger(&change.event.subject, row.revision - 1).await?;
+        let committed = self.inner.commit(change).await?;
+        Ok(Some(if committed == Committed::Conflict { Committed::Done } else { committed }))
     }
 
     /// The id and the event of a change that was refused, without its rows.
@@ -89,6 +164,20 @@ impl Sabotaged {
         trace.event.seq = self.inner.events(&change.event.subject, 0, 10_000).await?.len() as u64 + 1;
         trace.write = Write::PutMeta { key: "trace".into(), expected: None, value: b"trace".to_vec() };
         self.inner.commit(&trace).await.map(drop)
+    }
+
+    /// Loses the event of a change that is made while another is.
+    async fn commit_among_others(&self, change: &Change) -> Result<Committed, StoreError> {
+        self.remember(|memory| memory.commits_under_way += 1);
+        give_way().await;
+        let committed = self.inner.commit(change).await;
+        self.remember(|memory| {
+            if memory.commits_under_way > 1 && matches!(committed, Ok(Committed::Done)) {
+                memory.lost_events.insert((change.event.subject.clone(), change.event.seq));
+            }
+            memory.commits_under_way -= 1;
+        });
+        committed
     }
 
     async fn live_by_the_list(&self, owner: &OwnerId, now: Time, filter: ListFilter) -> Result<usize, StoreError> {
@@ -151,7 +240,7 @@ impl TokenStore for Sabotaged {
                 // The name is that of an earlier load.
                 for row in &mut rows {
                     let mut token = row.token.unverified().clone();
-                    let earlier = self.remember(|memory| memory.torn.insert(token.id, token.name.clone()));
+                    let earlier = self.remember(|memory| memory.earlier_names.insert(token.id, token.name.clone()));
                     token.name = earlier.unwrap_or_else(|| token.name.clone());
                     row.token = reseal(token)?;
                 }
@@ -162,54 +251,35 @@ impl TokenStore for Sabotaged {
     }
 
     async fn commit(&self, change: &Change) -> Result<Committed, StoreError> {
+        if let Some(committed) = self.look_and_then_act(change).await? {
+            return Ok(committed);
+        }
         let mut change = change.clone();
-        let mut unguarded_cap = false;
-        match self.breaks {
-            Promise::RepeatIsTold | Promise::RepeatRacesRepeat => {
-                change.id = ChangeId::random(&Random::Os).map_err(|_| Fault::Other)?;
-            }
-            Promise::CapHolds | Promise::CreateRacesCap => {
-                if let Write::CreateToken { token, cap, now, .. } = &mut change.write {
-                    // Counts, and then writes: right, unless there are two.
-                    let owner = token.unverified().owner.clone();
-                    let live = self.live_by_the_list(&owner, *now, ListFilter::Live).await?;
-                    give_way().await;
-                    let reached = live >= *cap as usize;
-                    if reached && self.breaks(Promise::CreateRacesCap) {
-                        return Ok(Committed::CapReached);
-                    }
-                    *cap = u32::MAX;
-                    unguarded_cap = true;
+        match (self.breaks, &mut change.write) {
+            (Promise::RepeatIsTold, _) => change.id = ChangeId::random(&Random::Os).map_err(|_| Fault::Other)?,
+            (Promise::CapHolds, Write::CreateToken { cap, .. }) => *cap = u32::MAX,
+            (Promise::CapCountsLiveOnly, Write::CreateToken { token, cap, now, .. }) => {
+                let owner = token.unverified().owner.clone();
+                if self.live_by_the_list(&owner, *now, ListFilter::Any).await? >= *cap as usize
+                    && self.inner.outcome(&change.id).await?.is_none()
+                {
+                    return Ok(Committed::CapReached);
                 }
             }
-            Promise::CapCountsLiveOnly => {
-                if let Write::CreateToken { token, cap, now, .. } = &change.write {
-                    let owner = token.unverified().owner.clone();
-                    if self.live_by_the_list(&owner, *now, ListFilter::Any).await? >= *cap as usize {
-                        return Ok(Committed::CapReached);
-                    }
-                }
-            }
+            (Promise::EventRacesChange, _) => return self.commit_among_others(&change).await,
             _ => {}
         }
         let committed = self.inner.commit(&change).await?;
         if committed != Committed::Conflict {
             return Ok(committed);
         }
-        if matches!(self.breaks, Promise::RotateRacesRotate | Promise::RotateRacesRevoke) {
-            // No row was affected, and nobody looked.
-            return Ok(Committed::Done);
-        }
-        let forced = match (self.breaks, &change.write) {
-            (Promise::TokenRevisionGuards | Promise::EventNumbersAreUnique, Write::UpdateToken { .. })
-            | (
-                Promise::OwnerGuards | Promise::CreateRacesSuspend | Promise::SelectorsAreUnique,
-                Write::CreateToken { .. },
-            )
-            | (Promise::OwnerRevisionGuards, Write::PutOwner { .. })
-            | (Promise::MetaGuards, Write::PutMeta { .. }) => true,
-            (_, Write::CreateToken { .. }) => unguarded_cap,
-            _ => false,
+        let forced = match &change.write {
+            Write::UpdateToken { .. } => {
+                matches!(self.breaks, Promise::TokenRevisionGuards | Promise::EventNumbersAreUnique)
+            }
+            Write::CreateToken { .. } => matches!(self.breaks, Promise::OwnerGuards | Promise::SelectorsAreUnique),
+            Write::PutOwner { .. } => self.breaks(Promise::OwnerRevisionGuards),
+            Write::PutMeta { .. } => self.breaks(Promise::MetaGuards),
         };
         if forced {
             return self.force(&change).await;
@@ -224,7 +294,8 @@ impl TokenStore for Sabotaged {
         if self.breaks(Promise::OutcomeIsKnown) {
             return Ok(None);
         }
-        self.inner.outcome(change).await
+        let noted = self.remember(|memory| memory.noted.get(change).copied());
+        self.inner.outcome(&noted.unwrap_or(*change)).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Sealed<Token>>, StoreError> {
@@ -255,7 +326,12 @@ impl TokenStore for Sabotaged {
         let mut events = self.inner.events(subject, after, limit).await?;
         match self.breaks {
             Promise::EventsComeInOrder => events.reverse(),
-            Promise::EventAndChangeCommitTogether | Promise::EventRacesChange => drop(events.pop()),
+            Promise::EventAndChangeCommitTogether => drop(events.pop()),
+            Promise::EventRacesChange => {
+                self.remember(|memory| {
+                    events.retain(|event| !memory.lost_events.contains(&(event.subject.clone(), event.seq)));
+                });
+            }
             _ => {}
         }
         Ok(events)

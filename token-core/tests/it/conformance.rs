@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use token_core::testing::{conformance, sabotage_goes_unnoticed};
+use token_core::testing::{Promise, Sabotaged, conformance, sabotage_goes_unnoticed};
 use token_core::{MemoryStore, TokenStore};
 
 async fn open() -> Arc<dyn TokenStore> {
@@ -18,4 +18,15 @@ async fn the_store_in_memory_is_conformant() {
 #[tokio::test]
 async fn a_breach_of_any_promise_is_noticed() {
     assert_eq!(sabotage_goes_unnoticed(open).await, []);
+}
+
+/// Check-then-act passes every test that does one thing after another. Only the races find it.
+#[tokio::test]
+async fn what_loses_races_is_noticed_by_races_alone() {
+    for broken in Promise::ALL.into_iter().filter(|promise| promise.is_race()) {
+        for other in Promise::ALL.into_iter().filter(|promise| !promise.is_race()) {
+            let store = Arc::new(Sabotaged::new(open().await, broken));
+            assert_eq!(other.check(store).await, Ok(()), "sabotage of {broken:?}");
+        }
+    }
 }

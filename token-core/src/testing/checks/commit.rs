@@ -74,7 +74,9 @@ pub(in crate::testing) async fn token_revision_guards(store: Arc<dyn TokenStore>
     let sample = Sample::new()?;
     let (token, _) = sample.stored(&*store, "u1", "one").await?;
     let (two, after) = sample.rename(&token, "two")?;
-    let (three, _) = sample.rename(&token, "three")?;
+    let (mut three, _) = sample.rename(&token, "three")?;
+    // A number that is free, so that it is the revision that guards.
+    three.event.seq += 1;
     sample.done(&*store, &two).await?;
     same("an update from a revision that is gone", &store.commit(&three).await?, &Committed::Conflict)?;
     untouched(&*store, &three, &after).await?;

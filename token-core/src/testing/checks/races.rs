@@ -1,6 +1,7 @@
 //! Races, through the whole service: many at once on one store, every call giving way to the others.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -15,7 +16,7 @@ use crate::rotation::{Overlap, Replace, Rotation, RotationError};
 use crate::scope::{Ceiling, Grant, Grants};
 use crate::service::{Caller, ManageError, Minted, Tokens, Verified};
 use crate::store::{ListFilter, Position, TokenStore};
-use crate::testing::hooked::{GivingWay, HookedStore};
+use crate::testing::hooked::{GivingWay, HookedStore, give_way};
 use crate::testing::sample::{Checked, Sample, ensure, same};
 use crate::text::{ActorId, OwnerId, TokenName};
 use crate::token::Token;
@@ -97,12 +98,19 @@ pub(in crate::testing) async fn rotate_races_rotate(store: Arc<dyn TokenStore>) 
 
 pub(in crate::testing) async fn rotate_races_revoke(store: Arc<dyn TokenStore>) -> Checked {
     let race = Race::new(store, 100).await?;
-    for _ in 0..4 {
+    for later in 0..8 {
         let first = race.create().await?;
         let manage = race.tokens.manage(&race.owner);
         let again = rotation(Replace::EndingSuperseded(Overlap::Default));
         let rotations = join_all((0..CROWD).map(|_| manage.rotate(first.token.id, &again)));
-        let (rotations, revoked) = join(rotations, manage.revoke(first.token.id)).await;
+        // At another point of the rotations each time.
+        let revoked = async {
+            for _ in 0..later {
+                give_way().await;
+            }
+            manage.revoke(first.token.id).await
+        };
+        let (rotations, revoked) = join(rotations, revoked).await;
         let revoked = revoked.map_err(|error| format!("a revoke that lost: {error}"))?;
         ensure(revoked.revoked_at.is_some(), || "a revoke answered with a token that is not revoked".into())?;
         let stored = race.stored(&first.token).await?;
@@ -188,17 +196,25 @@ pub(in crate::testing) async fn edit_races_verify(store: Arc<dyn TokenStore>) ->
     let race = Race::new(store, 100).await?;
     let minted = race.create().await?;
     let manage = race.tokens.manage(&race.owner);
-    let edits = async {
-        for number in 0..12 {
-            let (name, scope) = if number % 2 == 0 { ("even", "projects:read") } else { ("odd", "projects:write") };
-            let grants = Grants::new([Grant::all(scope)?])?;
-            let edit = Edit { name: Some(TokenName::new(name)?), grants: Some(grants), ..Edit::default() };
-            manage.edit(minted.token.id, &edit).await?;
-        }
+    let editing = AtomicBool::new(true);
+    let edit = async |number: u32| {
+        let (name, scope) =
+            if number.is_multiple_of(2) { ("even", "projects:read") } else { ("odd", "projects:write") };
+        let grants = Grants::new([Grant::all(scope)?])?;
+        let edit = Edit { name: Some(TokenName::new(name)?), grants: Some(grants), ..Edit::default() };
+        manage.edit(minted.token.id, &edit).await?;
         Checked::Ok(())
     };
+    let edits = async {
+        let mut edited = Ok(());
+        for number in 0..12 {
+            edited = edited.and(edit(number).await);
+        }
+        editing.store(false, Ordering::Relaxed);
+        edited
+    };
     let verifications = async {
-        for _ in 0..30 {
+        while editing.load(Ordering::Relaxed) {
             let verified =
                 race.verify(&minted).await?.map_err(|reason| format!("a good token was refused: {reason}"))?;
             let fits = match verified.name().as_str() {
