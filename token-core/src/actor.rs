@@ -1,5 +1,7 @@
 //! Who manages tokens, and whose.
 
+use serde::Serialize;
+
 use crate::scope::Ceiling;
 use crate::text::{ActorId, OwnerId};
 
@@ -14,7 +16,7 @@ pub struct Actor {
 }
 
 /// Whose tokens an actor sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) enum Reach {
     Own(OwnerId),
     Everyone,

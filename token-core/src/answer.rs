@@ -137,16 +137,14 @@ impl Refusal {
         let realm = realm.as_str();
         match self.class() {
             Class::Unavailable => headers.push(("retry-after", RETRY_AFTER_SECONDS.to_owned())),
-            Class::NoCredentials => {
-                headers.push(("www-authenticate", format!("Bearer realm=\"{realm}\"")));
-                if sources.basic_password {
-                    headers.push(("www-authenticate", format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")));
-                }
-            }
+            Class::NoCredentials => headers.push(("www-authenticate", format!("Bearer realm=\"{realm}\""))),
             Class::MalformedRequest | Class::InvalidToken | Class::InsufficientScope => {
                 let scope = self.needed.map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
                 headers.push(("www-authenticate", format!("Bearer realm=\"{realm}\", error=\"{code}\"{scope}")));
             }
+        }
+        if status == 401 && sources.basic_password {
+            headers.push(("www-authenticate", format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")));
         }
         answer
     }

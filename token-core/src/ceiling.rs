@@ -1,9 +1,6 @@
 //! What an owner may do at present, as the host knows it.
 
 use std::error::Error;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 
 use async_trait::async_trait;
 
@@ -30,20 +27,4 @@ impl Ceilings for NoCeilings {
     async fn ceiling(&self, _owner: &OwnerId) -> Result<Option<Ceiling>, Box<dyn Error + Send + Sync>> {
         Ok(Some(Ceiling::Everything))
     }
-}
-
-/// A host's hook panicked.
-#[derive(Debug, thiserror::Error)]
-#[error("a hook of the host panicked")]
-pub(crate) struct HookPanicked;
-
-/// Runs a hook of the host; a panic in it is an error, not the end of the task.
-pub(crate) async fn caught<T>(hook: impl Future<Output = T>) -> Result<T, HookPanicked> {
-    let mut hook = pin!(hook);
-    // The future is never polled again after a panic, so nothing half-changed is seen.
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| hook.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(_) => std::task::Poll::Ready(Err(HookPanicked)),
-    })
-    .await
 }

@@ -12,7 +12,7 @@ use crate::random::{Random, RandomError};
 use crate::seal::Sealed;
 use crate::secret::Secret;
 use crate::text::{ActorId, OwnerId};
-use crate::token::Token;
+use crate::token::{Token, TokenId};
 
 /// The id of one change, by which a repeat is known and a lost answer is asked for. 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,12 +77,9 @@ impl Fingerprint {
         &self.0
     }
 
-    pub(crate) fn of(
-        operation: &'static str,
-        actor: &ActorId,
-        request: &impl Serialize,
-    ) -> Result<Fingerprint, serde_json::Error> {
-        let whole = serde_json::to_vec(&(operation, actor, request))?;
+    /// `whole` is all that was asked for, and by whom.
+    pub(crate) fn of(whole: &impl Serialize) -> Result<Fingerprint, serde_json::Error> {
+        let whole = serde_json::to_vec(whole)?;
         Ok(Fingerprint(Sha256::digest(whole).into()))
     }
 }
@@ -145,6 +142,35 @@ pub enum Write {
         /// The value that must be stored; `None`: there must be none.
         expected: Option<Vec<u8>>,
         /// The value from now on.
+        value: Vec<u8>,
+    },
+    /// Nothing, for what was asked for is so already: only the change id is kept, so that a late repeat does nothing either. The
+    /// event of the change is the last one of its subject, which is stored and delivered already.
+    Nothing(Standing),
+}
+
+/// A row that must still be as it was read.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// A token at this revision.
+    Token {
+        /// The token.
+        id: TokenId,
+        /// Its revision.
+        revision: u64,
+    },
+    /// An owner at this revision.
+    Owner {
+        /// The owner.
+        id: OwnerId,
+        /// Its revision.
+        revision: u64,
+    },
+    /// A fact of this value.
+    Meta {
+        /// Its key.
+        key: String,
+        /// Its value.
         value: Vec<u8>,
     },
 }

@@ -120,9 +120,8 @@ impl Clock for SystemClock {
     fn now(&self) -> Time {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        // A clock set before 1970 or after 9999 reads as the nearest end: nothing is live in the one, all
-        // that expires has expired in the other.
-        let micros = since_epoch.map_or(0, |span| i64::try_from(span.as_micros()).unwrap_or(i64::MAX));
+        // A clock that can't be believed, set before 1970 or after 9999, reads as the end of time: what expires has expired.
+        let micros = since_epoch.map_or(i64::MAX, |span| i64::try_from(span.as_micros()).unwrap_or(i64::MAX));
         Time(micros.min(Time::MAX.0))
     }
 }

@@ -37,12 +37,16 @@ impl NewToken {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Edit {
     /// A new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<TokenName>,
     /// New grants, instead of all it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<Grants>,
     /// New networks; an inner `None` lifts the restriction.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub networks: Option<Option<Networks>>,
     /// A new end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Expiry>,
 }
 

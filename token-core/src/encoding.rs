@@ -1,4 +1,4 @@
-//! The canonical bytes of what is sealed, chained or fingerprinted.
+//! The canonical bytes of what is sealed or chained.
 //!
 //! Every field is written in a fixed order with its length in front (`u32`, big-endian), so that no two
 //! different values share an encoding, and the result depends on no serializer and no database.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_timer::Delay;
 
-use crate::change::{Change, ChangeId, Committed, Fingerprint, Outcome, OwnerGuard, Write};
+use crate::change::{Change, ChangeId, Committed, Fingerprint, Outcome, OwnerGuard, Standing, Write};
 use crate::clock::Time;
 use crate::event::{Event, Subject};
 use crate::owner::Owner;
@@ -19,7 +19,7 @@ use crate::seal::Sealed;
 use crate::secret::{Generation, Secret, Selector};
 use crate::store::{Cursor, Delivery, Feed, ListFilter, ListQuery, Loaded, Page, Position, StoreError, TokenStore};
 use crate::text::{KeyId, OwnerId};
-use crate::token::{Token, TokenId, TokenState};
+use crate::token::{SecretRef, Token, TokenId, TokenState};
 use crate::usage::{HourOfUse, LastUse, RefusalTally, Tallies, Usage};
 
 /// A [`TokenStore`] in memory.
@@ -71,7 +71,8 @@ impl State {
         if let Some(outcome) = self.outcome(&change.id) {
             return Committed::Repeat(outcome);
         }
-        if self.event(&change.event.subject, change.event.seq).is_some() {
+        let noted_only = matches!(change.write, Write::Nothing(_));
+        if !noted_only && self.event(&change.event.subject, change.event.seq).is_some() {
             return Committed::Conflict;
         }
         match &change.write {
@@ -120,6 +121,11 @@ impl State {
                 }
                 self.meta.insert(key.clone(), value.clone());
             }
+            Write::Nothing(standing) => {
+                if !self.stands(standing) {
+                    return Committed::Conflict;
+                }
+            }
         }
         self.last_cursor += 1;
         let row = ChangeRow {
@@ -128,13 +134,27 @@ impl State {
             subject: change.event.subject.clone(),
             seq: change.event.seq,
             claimed_until: None,
-            delivered: false,
+            delivered: noted_only,
         };
         self.changes.insert(Cursor(self.last_cursor), row);
         let event = change.event.clone();
-        self.events.entry(event.subject.clone()).or_default().insert(event.seq, event);
+        if !noted_only {
+            self.events.entry(event.subject.clone()).or_default().insert(event.seq, event);
+        }
         self.waiting.drain(..).for_each(Waker::wake);
         Committed::Done
+    }
+
+    fn stands(&self, standing: &Standing) -> bool {
+        match standing {
+            Standing::Token { id, revision } => {
+                self.tokens.get(id).is_some_and(|row| row.unverified().revision == *revision)
+            }
+            Standing::Owner { id, revision } => {
+                self.owners.get(id).is_some_and(|row| row.unverified().revision == *revision)
+            }
+            Standing::Meta { key, value } => self.meta.get(key) == Some(value),
+        }
     }
 
     fn live_tokens(&self, owner: &OwnerId, now: Time) -> u64 {
@@ -373,7 +393,12 @@ impl TokenStore for MemoryStore {
 
     async fn keys(&self) -> Result<Vec<KeyId>, StoreError> {
         let state = self.lock();
-        let mut keys: Vec<KeyId> = state.secrets.values().map(|secret| secret.key.clone()).collect();
+        let needed = |secret: &&Secret| {
+            let named = SecretRef { generation: secret.generation, selector: secret.selector };
+            let token = state.tokens.get(&secret.token).map(Sealed::unverified);
+            token.is_some_and(|token| token.revoked_at.is_none() && token.names(named))
+        };
+        let mut keys: Vec<KeyId> = state.secrets.values().filter(needed).map(|secret| secret.key.clone()).collect();
         keys.extend(state.tokens.values().map(|token| token.seal().key.clone()));
         keys.extend(state.owners.values().map(|owner| owner.seal().key.clone()));
         keys.sort_unstable();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// At most so many networks may be listed on one token.
@@ -45,7 +45,7 @@ impl Networks {
     /// # Errors
     /// [`NetworksError`] if it is empty, too long, or a block has host bits set.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Result<Networks, NetworksError> {
-        let mut list: Vec<IpNet> = networks.into_iter().take(NETWORKS_MAX + 1).collect();
+        let mut list: Vec<IpNet> = networks.into_iter().take(NETWORKS_MAX + 1).map(canonical).collect();
         if list.is_empty() {
             return Err(NetworksError::Empty);
         }
@@ -93,6 +93,17 @@ impl Networks {
     }
 }
 
+/// IPv4 written as IPv6 (RFC 4291 §2.5.5.2) is IPv4, as it is in the addresses that are compared.
+fn canonical(network: IpNet) -> IpNet {
+    match network {
+        IpNet::V6(six) if six.prefix_len() >= 96 => match six.addr().to_ipv4_mapped() {
+            Some(four) => Ipv4Net::new(four, six.prefix_len() - 96).map_or(network, IpNet::V4),
+            None => network,
+        },
+        _ => network,
+    }
+}
+
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Networks, D::Error> {
         let texts = Vec::<String>::deserialize(deserializer)?;
@@ -120,6 +131,8 @@ mod tests {
 
     #[test]
     fn mapped_addresses_count_as_ipv4() {
+        let mapped = Networks::parse(["::ffff:198.51.100.0/120"]).unwrap();
+        assert_eq!(mapped, Networks::parse(["198.51.100.0/24"]).unwrap());
         let networks = Networks::parse(["198.51.100.0/24", "2001:db8::1"]).unwrap();
         for inside in ["198.51.100.9", "::ffff:198.51.100.9", "2001:db8::1"] {
             assert!(networks.contain(inside.parse().unwrap()), "{inside}");

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::EventHead;
+use crate::encoding::{Canonical, Encoder};
+use crate::event::{EventHash, EventHead};
+use crate::seal::{Seal, Sealed};
+use crate::text::KeyId;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -81,11 +84,60 @@ impl Policy {
     }
 }
 
-/// The policy in force, as it is kept, with the head of its own event chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The policy in force, with the head of its own event chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PolicyRow {
     pub(crate) policy: Policy,
     pub(crate) head: EventHead,
+}
+
+impl Canonical for PolicyRow {
+    const KIND: &'static str = "api-tokens/policy/v1";
+
+    fn encode(&self, encoder: &mut Encoder) {
+        let Policy {
+            live_tokens_per_owner,
+            max_lifetime,
+            never_expires,
+            default_lifetime,
+            max_overlap,
+            default_overlap,
+        } = &self.policy;
+        let seconds = |encoder: &mut Encoder, span: Duration| encoder.u64(span.as_secs());
+        encoder.u64(u64::from(*live_tokens_per_owner));
+        encoder.option(*max_lifetime, seconds);
+        encoder.u64(u64::from(*never_expires));
+        seconds(encoder, *default_lifetime);
+        seconds(encoder, *max_overlap);
+        seconds(encoder, *default_overlap);
+        self.head.encode(encoder);
+    }
+}
+
+/// How a sealed policy is kept among the facts of a store.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    policy: Policy,
+    head: EventHead,
+    seal_key: KeyId,
+    seal: EventHash,
+}
+
+impl Sealed<PolicyRow> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let row = self.unverified();
+        serde_json::to_vec(&Stored {
+            policy: row.policy.clone(),
+            head: row.head,
+            seal_key: self.seal().key.clone(),
+            seal: EventHash::from_bytes(self.seal().mac),
+        })
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Sealed<PolicyRow>, serde_json::Error> {
+        let Stored { policy, head, seal_key, seal } = serde_json::from_slice(bytes)?;
+        Ok(Sealed::from_parts(PolicyRow { policy, head }, Seal { key: seal_key, mac: *seal.as_bytes() }))
+    }
 }
 
 mod seconds {

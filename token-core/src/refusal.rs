@@ -25,7 +25,7 @@ pub enum Reason {
     UnknownSelector,
     /// The secret part is wrong.
     WrongVerifier,
-    /// The digest is under a key that is not on the keyring.
+    /// The digest or a seal is under a key that is not on this node's keyring: the service's mistake, not the client's.
     UnknownKey,
     /// The token's or owner's row was changed behind the application's back.
     BrokenSeal,
@@ -75,7 +75,7 @@ const REASONS: [(Reason, &str, Class); 20] = [
     (Reason::WrongChecksum, "wrong_checksum", Class::InvalidToken),
     (Reason::UnknownSelector, "unknown_selector", Class::InvalidToken),
     (Reason::WrongVerifier, "wrong_verifier", Class::InvalidToken),
-    (Reason::UnknownKey, "unknown_key", Class::InvalidToken),
+    (Reason::UnknownKey, "unknown_key", Class::Unavailable),
     (Reason::BrokenSeal, "broken_seal", Class::InvalidToken),
     (Reason::Revoked, "revoked", Class::InvalidToken),
     (Reason::OwnerMissing, "owner_missing", Class::InvalidToken),

@@ -33,10 +33,14 @@ impl Snapshot {
             Some(owner) => owner.check(keyring).map(drop),
             None => Ok(()),
         });
+        // A row of another owner, or of another token, is not this one's, whatever a database's collation takes for equal.
+        let belong = loaded.secret.token == token.id
+            && loaded.owner.as_ref().is_none_or(|owner| owner.unverified().id == token.owner);
         let known = loaded.owner.is_some() && ceiling.is_some();
         let sound = match seals {
             Err(BrokenSeal::Altered) => Err(Reason::BrokenSeal),
             Err(BrokenSeal::UnknownKey) => Err(Reason::UnknownKey),
+            Ok(()) if !belong => Err(Reason::BrokenSeal),
             Ok(()) if !known => Err(Reason::OwnerMissing),
             Ok(()) => Ok(()),
         };
@@ -58,6 +62,8 @@ impl Snapshot {
             Err(Reason::OwnerMissing) | Ok(()) => {}
             Err(reason) => return Err(reason),
         }
+        // A clock that was set back does not bring back what had ended by the token's last change.
+        let now = now.max(self.token.head.at);
         let state = self.token.state(now);
         if state == TokenState::Revoked {
             return Err(Reason::Revoked);

@@ -12,10 +12,11 @@ use crate::change::{Change, ChangeId, Committed, Outcome};
 use crate::clock::Time;
 use crate::event::{Event, Subject};
 use crate::owner::Owner;
+use crate::refusal::Reason;
 use crate::seal::Sealed;
 use crate::secret::{Secret, Selector};
 use crate::text::{KeyId, OwnerId, TokenName};
-use crate::token::{Token, TokenId};
+use crate::token::{SecretRef, Token, TokenId};
 use crate::usage::{Tallies, Usage};
 
 /// Where tokens are kept. Object-safe; the service holds an `Arc<dyn TokenStore>`.
@@ -82,7 +83,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Answers how many tokens were deleted.
     async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError>;
 
-    /// The ids of all keys that secrets, tokens and owners in the store were made with.
+    /// The ids of all keys that are still needed: those of seals, and those of digests of the current and the superseded secrets
+    /// of tokens that are not revoked.
     async fn keys(&self) -> Result<Vec<KeyId>, StoreError>;
 
     /// A value from the table of facts.
@@ -101,6 +103,22 @@ pub struct Loaded {
     pub token: Sealed<Token>,
     /// The token's owner; `None` if its row is gone.
     pub owner: Option<Sealed<Owner>>,
+}
+
+impl Loaded {
+    /// Why a secret is refused that can't be verified for want of its key: what has ended needs no key to be refused, and all
+    /// else is the service's mistake.
+    pub(crate) fn without_key(&self) -> Reason {
+        let token = self.token.unverified();
+        let secret = SecretRef { generation: self.secret.generation, selector: self.secret.selector };
+        if token.revoked_at.is_some() {
+            Reason::Revoked
+        } else if !token.names(secret) {
+            Reason::OverlapEnded
+        } else {
+            Reason::UnknownKey
+        }
+    }
 }
 
 /// Which tokens to list, and from where on.

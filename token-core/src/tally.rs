@@ -61,9 +61,8 @@ impl Tally {
     }
 
     /// Puts back what could not be written.
-    pub(crate) fn put_back(&self, tallies: Tallies, dropped: u64) {
+    pub(crate) fn put_back(&self, tallies: Tallies) {
         self.with(|counts| {
-            counts.dropped += dropped;
             for tally in tallies.uses {
                 counts.add_use((tally.token, tally.generation, tally.hour), tally.count, tally.last);
             }
@@ -115,9 +114,9 @@ mod tests {
         let last = |seconds: i64| LastUse { at: at(seconds), address: None };
         tally.used(token, Generation::FIRST, last(10));
         tally.refused(token, Reason::Expired, at(10));
-        let (first, dropped) = tally.take();
+        let (first, _) = tally.take();
         tally.used(token, Generation::FIRST, last(5));
-        tally.put_back(first, dropped);
+        tally.put_back(first);
         let (all, _) = tally.take();
         assert_eq!(all.uses.len(), 1);
         assert_eq!((all.uses[0].count, all.uses[0].last), (2, last(10)));

@@ -59,6 +59,13 @@ macro_rules! text_type {
             }
         }
 
+        // Compares and hashes as its text does, so that sets of it can be asked for a text.
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)

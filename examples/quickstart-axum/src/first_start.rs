@@ -3,25 +3,22 @@
 
 use std::error::Error;
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use token_core::{
-    Actor, ActorId, Ceiling, Grant, Grants, Keyring, ListFilter, NewToken, OwnerId, Position, TokenName, Tokens,
-};
+use token_core::{Actor, ActorId, Ceiling, ChangeId, Grant, Grants, Keyring, NewToken, OwnerId, TokenName, Tokens};
 
 /// The keys of the service, made on the first start. A real one gets them from its secret store: `Keyring::from_env`.
 pub(crate) fn keyring(path: &Path) -> Result<Keyring, Box<dyn Error>> {
-    // Made by whoever is first, and readable by nobody else from its first moment on.
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            file.write_all(Keyring::generate("k1")?.as_bytes())?;
-            file.sync_all()?;
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error.into()),
+    if !path.try_exists()? {
+        // Readable by nobody else from its first moment on, and there whole or not at all.
+        let draft = path.with_extension("draft");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        file.write_all(Keyring::generate("k1")?.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, path)?;
     }
     Ok(Keyring::parse(&fs::read_to_string(path)?)?)
 }
@@ -29,16 +26,17 @@ pub(crate) fn keyring(path: &Path) -> Result<Keyring, Box<dyn Error>> {
 /// Says where the service is and, on the first start, shows a token to try and one to manage tokens with.
 pub(crate) async fn greet(tokens: &Tokens, address: SocketAddr) -> Result<(), Box<dyn Error>> {
     let host = Actor::owner(ActorId::new("quickstart")?, OwnerId::new("demo")?, Ceiling::Everything);
-    let manage = tokens.manage(&host);
-    let earlier = manage.list(None, ListFilter::Any, None, Position::Created(None), 1).await?;
-    if earlier.tokens.is_empty() {
-        println!("Shown once; only their digests are kept:\n");
-        for (variable, name, scope) in [("DEMO", "demo", "projects:read"), ("OPERATOR", "operator", "tokens:manage")] {
-            let grants = Grants::new([Grant::all(scope)?])?;
-            let minted = manage.create(&NewToken::new(TokenName::new(name)?, grants)).await?;
-            println!("export {variable}={}", minted.text.as_ref().map_or("", |text| text.expose_secret()));
+    for (variable, name, scope) in [("DEMO", "demo", "projects:read"), ("OPERATOR", "operator", "tokens:manage")] {
+        let grants = Grants::new([Grant::all(scope)?])?;
+        // One change each, however often the service starts: a repeat makes no second token, and has no text to show.
+        let once = tokens.manage(&host).change_id(ChangeId::from_key(host.id(), name));
+        if let Some(text) = once.create(&NewToken::new(TokenName::new(name)?, grants)).await?.text {
+            println!("# The {name} token. Shown once: only its digest is kept.");
+            println!("export {variable}={}", text.expose_secret());
+            if name == "operator" {
+                println!("{}", TRY.replace("HOST", &format!("http://{address}")));
+            }
         }
-        println!("{}", TRY.replace("HOST", &format!("http://{address}")));
     }
     println!("listening on http://{address}");
     Ok(())

@@ -55,12 +55,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(TokenLayer::required(&tokens).except(["/healthz"]))
         .with_state(tokens.clone());
 
-    let mut ctrl_c = signal(SignalKind::interrupt())?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener = TcpListener::bind(env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".to_owned())).await?;
     first_start::greet(&tokens, listener.local_addr()?).await?;
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move {
-            ctrl_c.recv().await;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
         })
         .await?;
     // The uses that were counted since the background last stored them.

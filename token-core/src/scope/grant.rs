@@ -7,9 +7,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::encoding::Encoder;
 use crate::text::{ResourceId, TextError, text_type};
 
-/// A token may hold at most so many grants, and one grant so many resources: a row stays small enough to load on a miss.
+/// A token may hold at most so many grants, name so many resources in all of them, and take so many bytes for that: a row stays small
+/// enough to load, to check and to keep in a log.
 const GRANTS_MAX: usize = 256;
 const RESOURCES_MAX: usize = 1000;
+const BYTES_MAX: usize = 32 * 1024;
 
 text_type! {
     /// The name of a scope, `resource:action`: each side lower-case words of `a-z 0-9 . _ -` that start with a
@@ -54,8 +56,8 @@ pub enum GrantError {
     /// A grant is limited to no resource at all.
     #[error("a grant limited to resources must name at least one; leave the grant out to allow nothing")]
     NoResources,
-    /// More than 1,000 resources in one grant.
-    #[error("a grant may name at most 1000 resources")]
+    /// More than 1,000 resources, or more than 32 KiB of them, in one grant or in all grants of a token.
+    #[error("a token's grants may name at most 1000 resources, in at most 32768 bytes")]
     TooManyResources,
     /// More than 256 grants.
     #[error("a token may hold at most 256 grants")]
@@ -69,12 +71,13 @@ impl ResourceSet {
     /// A set of these resources.
     ///
     /// # Errors
-    /// [`GrantError`] if there are none, or more than 1,000.
+    /// [`GrantError`] if there are none, or more than 1,000 in 32 KiB.
     pub fn new(resources: impl IntoIterator<Item = ResourceId>) -> Result<ResourceSet, GrantError> {
         let set: BTreeSet<ResourceId> = resources.into_iter().collect();
-        match set.len() {
+        let set = ResourceSet(set);
+        match set.0.len() {
             0 => Err(GrantError::NoResources),
-            1..=RESOURCES_MAX => Ok(ResourceSet(set)),
+            1..=RESOURCES_MAX if set.bytes() <= BYTES_MAX => Ok(set),
             _ => Err(GrantError::TooManyResources),
         }
     }
@@ -82,13 +85,16 @@ impl ResourceSet {
     /// Whether the set holds a resource of this id.
     #[must_use]
     pub fn holds(&self, resource: &str) -> bool {
-        // Not the tree's own lookup, whose key type would need an owned id: sets are small.
-        self.0.iter().any(|held| held.as_str() == resource)
+        self.0.contains(resource)
     }
 
     /// The resources, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &ResourceId> {
         self.0.iter()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|resource| resource.as_str().len()).sum()
     }
 
     pub(super) fn as_set(&self) -> &BTreeSet<ResourceId> {
@@ -164,10 +170,18 @@ impl Grants {
     /// A set of these grants.
     ///
     /// # Errors
-    /// [`GrantError`] if a scope is granted twice, or there are more than 256.
+    /// [`GrantError`] if a scope is granted twice, or there are more than 256, or they name too many resources.
     pub fn new(grants: impl IntoIterator<Item = Grant>) -> Result<Grants, GrantError> {
         let mut map = BTreeMap::new();
+        let (mut count, mut bytes) = (0, 0);
         for Grant { scope, resources } in grants {
+            if let Resources::Only(set) = &resources {
+                count += set.0.len();
+                bytes += set.bytes();
+                if count > RESOURCES_MAX || bytes > BYTES_MAX {
+                    return Err(GrantError::TooManyResources);
+                }
+            }
             if map.len() == GRANTS_MAX {
                 return Err(GrantError::TooManyGrants);
             }
@@ -236,6 +250,24 @@ mod tests {
         {
             assert!(ScopeName::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn grants_are_bounded_in_all() {
+        let some = |scope: &str, from: u32, count: u32| {
+            let ids = (from..from + count).map(|id| ResourceId::new(format!("{id:0>30}")).unwrap());
+            ResourceSet::new(ids)
+                .map(|set| Grant { scope: ScopeName::new(scope).unwrap(), resources: Resources::Only(set) })
+        };
+        assert!(some("a:b", 0, 1000).is_ok());
+        assert_eq!(some("a:b", 0, 1001), Err(GrantError::TooManyResources));
+        let long = (0..200).map(|id| ResourceId::new(format!("{id:0>255}")).unwrap());
+        assert_eq!(ResourceSet::new(long), Err(GrantError::TooManyResources));
+        let two = |count| Grants::new([some("a:b", 0, 500).unwrap(), some("a:c", 0, count).unwrap()]);
+        assert!(two(500).is_ok());
+        assert_eq!(two(501), Err(GrantError::TooManyResources));
+        let many = (0..257).map(|number| Grant::all(&format!("a:b{number}")).unwrap());
+        assert_eq!(Grants::new(many), Err(GrantError::TooManyGrants));
     }
 
     #[test]

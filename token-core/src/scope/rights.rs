@@ -62,8 +62,7 @@ impl Rights {
 
     /// Whether the scope is allowed on this resource.
     pub(crate) fn allows(&self, scope: ScopeIndex, resource: &str) -> bool {
-        self.everywhere.holds(scope)
-            || self.limited.get(&scope).is_some_and(|set| set.iter().any(|held| held.as_str() == resource))
+        self.everywhere.holds(scope) || self.limited.get(&scope).is_some_and(|set| set.contains(resource))
     }
 
     /// The resources that the scope is allowed on; `None` if there are none.

@@ -1,7 +1,7 @@
 //! The work between requests: flushing usage and delivering events.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,16 +9,19 @@ use std::time::Duration;
 use futures_timer::Delay;
 
 use crate::audit::AuditSink;
-use crate::ceiling::caught;
-use crate::store::{Cursor, StoreError};
+use crate::event::Subject;
+use crate::hook::caught_within;
+use crate::store::{Cursor, Delivery, StoreError};
 
 use super::Tokens;
 
-/// How often usage is flushed and events are delivered, and how long a change may wait to be noticed.
+/// How often usage is flushed, and how long a change may wait to be noticed.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Events taken at once, and how long they are kept from other nodes meanwhile.
 const DELIVERY_BATCH: u32 = 100;
 const DELIVERY_LEASE: Duration = Duration::from_secs(30);
+/// How long a sink may take for one event before that counts as a failure. Well within the lease.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(10);
 
 /// The work between requests. Spawn it on the host's runtime; it runs until it is dropped.
 ///
@@ -91,26 +94,49 @@ impl Tokens {
         }
         let stored = inner.store.record(&tallies).await;
         if stored.is_err() {
-            inner.tally.put_back(tallies, 0);
+            inner.tally.put_back(tallies);
         }
         stored
     }
 }
 
 impl Worker {
+    /// Flushes and delivers, side by side: a sink that hangs keeps no usage from being stored.
     async fn run(self) {
+        let mut flushing = pin!(self.keep_flushing());
+        let mut delivering = pin!(self.keep_delivering());
+        poll_fn(|context| {
+            // Neither ever ends: whatever the one answers, it is the other's turn.
+            match flushing.as_mut().poll(context) {
+                Poll::Pending | Poll::Ready(()) => delivering.as_mut().poll(context),
+            }
+        })
+        .await
+    }
+
+    async fn keep_flushing(&self) {
+        loop {
+            report(self.tokens.flush().await);
+            Delay::new(INTERVAL).await;
+        }
+    }
+
+    async fn keep_delivering(&self) {
+        let Some(sink) = &self.sink else { return std::future::pending().await };
         let mut cursor = None;
         loop {
-            if let Err(error) = self.turn().await {
-                tracing::warn!(error = %error, "the token store failed in the background; trying again");
-            }
+            report(self.deliver(&**sink).await);
             cursor = self.wait(cursor).await;
         }
     }
 
     async fn turn(&self) -> Result<(), StoreError> {
-        self.tokens.flush().await?;
-        self.deliver().await
+        let flushed = self.tokens.flush().await;
+        let delivered = match &self.sink {
+            Some(sink) => self.deliver(&**sink).await,
+            None => Ok(()),
+        };
+        flushed.and(delivered)
     }
 
     /// Waits for a change or for the interval to pass, whichever is first.
@@ -123,45 +149,49 @@ impl Worker {
                 Some(feed.cursor)
             }
             Err(_) => {
-                // Reported by the next turn, which asks the same store.
+                // Reported by the next delivery, which asks the same store.
                 Delay::new(INTERVAL).await;
                 cursor
             }
         }
     }
 
-    async fn deliver(&self) -> Result<(), StoreError> {
-        let Some(sink) = &self.sink else { return Ok(()) };
+    async fn deliver(&self, sink: &dyn AuditSink) -> Result<(), StoreError> {
         let store = &self.tokens.0.store;
         loop {
-            let claimed = store.claim(self.tokens.now(), DELIVERY_LEASE, DELIVERY_BATCH).await?;
+            let claimed_at = self.tokens.now();
+            let claimed = store.claim(claimed_at, DELIVERY_LEASE, DELIVERY_BATCH).await?;
             if claimed.is_empty() {
                 return Ok(());
             }
-            let mut delivered = Vec::new();
-            let mut failed = Vec::new();
-            for delivery in &claimed {
+            let mut failed: Vec<&Subject> = Vec::new();
+            for Delivery { cursor, event } in &claimed {
+                // The rest of a slow batch is somebody's again once its lease has ended.
+                if self.tokens.now().since(claimed_at) + DELIVERY_LIMIT > DELIVERY_LEASE {
+                    return Ok(());
+                }
                 // In order for each subject: nothing overtakes an event that failed.
-                if failed.contains(&&delivery.event.subject) {
+                if failed.contains(&&event.subject) {
                     continue;
                 }
-                let outcome = match caught(sink.deliver(&delivery.event)).await {
-                    Ok(outcome) => outcome,
-                    Err(panicked) => Err(panicked.into()),
-                };
-                match outcome {
-                    Ok(()) => delivered.push(delivery.cursor),
+                match caught_within(DELIVERY_LIMIT, sink.deliver(event)).await.map_err(Into::into).flatten() {
+                    Ok(()) => store.ack(&[*cursor], self.tokens.now()).await?,
                     Err(error) => {
-                        let subject = &delivery.event.subject;
-                        tracing::warn!(%subject, seq = delivery.event.seq, error = %error, "the audit sink failed; trying again");
+                        let subject = &event.subject;
+                        tracing::warn!(%subject, seq = event.seq, error = %error, "the audit sink failed; trying again");
                         failed.push(subject);
                     }
                 }
             }
-            store.ack(&delivered, self.tokens.now()).await?;
             if !failed.is_empty() {
                 return Ok(());
             }
         }
+    }
+}
+
+fn report(done: Result<(), StoreError>) {
+    if let Err(error) = done {
+        tracing::warn!(error = %error, "the token store failed in the background; trying again");
     }
 }

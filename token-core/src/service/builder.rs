@@ -15,7 +15,8 @@ use crate::keyring::Keyring;
 use crate::policy::{Policy, PolicyError, PolicyRow};
 use crate::random::Random;
 use crate::scope::{Catalog, CatalogError, ScopeDef};
-use crate::store::{StoreError, TokenStore};
+use crate::seal::Sealed;
+use crate::store::{Fault, StoreError, TokenStore};
 use crate::tally::Tally;
 use crate::text::KeyId;
 
@@ -210,10 +211,13 @@ impl Builder<Keyring> {
         choices.policy.check()?;
         check_keys(&keyring, &*choices.store).await?;
 
-        let policy = PolicyRow { policy: choices.policy, head: EventHead::START };
-        // Plain numbers and flags, which always serialize.
-        let policy = serde_json::to_vec(&policy).unwrap_or_default();
-        choices.store.meta_or_insert(POLICY_KEY, &policy).await?;
+        let policy = Sealed::new(PolicyRow { policy: choices.policy, head: EventHead::START }, &keyring);
+        let corrupt = |error| StoreError::new(Fault::Corrupt, error);
+        let stored = choices.store.meta_or_insert(POLICY_KEY, &policy.to_bytes().map_err(corrupt)?).await?;
+        let stored = Sealed::<PolicyRow>::from_bytes(&stored).map_err(corrupt)?;
+        if !keyring.holds(&stored.seal().key) {
+            return Err(BuildError::KeyMissing { id: stored.seal().key.clone() });
+        }
 
         let tokens = Tokens(Arc::new(Inner {
             store: choices.store,

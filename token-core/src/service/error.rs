@@ -1,5 +1,6 @@
 //! Why something can't be done to a token.
 
+use crate::change::ChangeId;
 use crate::expiry::ExpiryError;
 use crate::policy::PolicyError;
 use crate::random::RandomError;
@@ -67,16 +68,28 @@ pub enum ManageError {
     /// The row was changed behind the application's back.
     #[error(transparent)]
     BrokenSeal(#[from] BrokenSeal),
+    /// The history of a row says that it was revoked, or suspended, and the row does not: it is not vouched for. Revoke, or suspend.
+    #[error("the history says that this was revoked or suspended, and the row does not; revoke or suspend it instead")]
+    HistoryDisagrees,
     /// A row whose seal is fine can't be resealed.
     #[error("the seal of this row is in order; there is nothing to repair")]
     SealInOrder,
     /// The host could not say what an owner may do.
     #[error("what the owner may do can't be learned at the moment; try again")]
     CeilingUnavailable,
-    /// The store failed. After [`Fault::OutcomeUnknown`](crate::Fault::OutcomeUnknown) the change may have happened:
-    /// ask for its outcome, or do it again under the same change id.
+    /// The store failed, and nothing was changed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store failed while it committed: the change may have been made. Ask for its outcome by its id, or make it again under
+    /// this id.
+    #[error("it is not known whether the change was made; ask for it, or make it again, under the same change id")]
+    OutcomeUnknown {
+        /// The id of the change.
+        change: ChangeId,
+        /// What the store said.
+        #[source]
+        source: StoreError,
+    },
     /// No random bytes could be had.
     #[error(transparent)]
     Random(#[from] RandomError),

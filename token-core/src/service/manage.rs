@@ -5,15 +5,15 @@ use std::future::Future;
 use serde::Serialize;
 
 use crate::actor::Actor;
-use crate::change::{Change, ChangeId, Committed, Fingerprint, Outcome, Write};
+use crate::change::{Change, ChangeId, Committed, Fingerprint, Outcome, Standing, Write};
 use crate::clock::Time;
 use crate::edit::{Edit, NewToken};
-use crate::event::Event;
+use crate::event::{Event, EventHead, Subject};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::rotation::Rotation;
 use crate::secret::TokenText;
-use crate::store::{Fault, StoreError};
+use crate::store::Fault;
 use crate::text::OwnerId;
 use crate::token::{Token, TokenId};
 
@@ -102,8 +102,9 @@ impl<'a> Manage<'a> {
         self.change_token(token, TokenChange::Revoke).await.map(|minted| minted.token)
     }
 
-    /// Vouches for a token's row as it stands, after it was changed behind the application's back or its key was retired.
-    /// For admins; the log says who did it.
+    /// Vouches for a token's row and its events as they stand, after they were changed behind the application's back, or to renew a
+    /// seal that was made with an old key. For admins who hold all that the token may do; the log says who did it, and what the row
+    /// was. A row whose history says that it was revoked is not vouched for as anything else.
     ///
     /// # Errors
     /// [`ManageError`].
@@ -153,7 +154,8 @@ impl<'a> Manage<'a> {
             return Err(ManageError::Forbidden);
         }
         let inner = self.inner();
-        let fingerprint = Fingerprint::of(operation.name(), self.actor.id(), operation)?;
+        let whole = (operation.name(), self.actor.id(), self.actor.reach(), self.revision, operation);
+        let fingerprint = Fingerprint::of(&whole)?;
         let id = match self.change {
             None => ChangeId::random(&inner.random)?,
             Some(id) => {
@@ -164,19 +166,26 @@ impl<'a> Manage<'a> {
                 id
             }
         };
+        let mut lost_at = None;
         for _ in 0..operation.attempts() {
-            let (event, write, output) = match operation.plan(self, inner.clock.now()).await? {
-                Plan::Nothing(output) => return Ok(output),
+            let (event, write, output) = match operation.plan(self, Attempt { now: inner.clock.now(), lost_at }).await?
+            {
                 Plan::Change(decision) => (decision.event, decision.write, decision.output),
+                Plan::Nothing { output, standing, last } => match self.last_event(last).await? {
+                    Some(event) => (event, Write::Nothing(standing), output),
+                    None => return Ok(output),
+                },
             };
             let change = Change { id, fingerprint, event, write };
             match inner.commit(&change).await? {
                 Committed::Done => return Ok(output),
                 // Ours, whose answer was lost: an event holds the selector of its secret, so no other is equal.
-                Committed::Repeat(outcome) if outcome.event == change.event => return Ok(output),
+                Committed::Repeat(outcome) if outcome == (Outcome { fingerprint, event: change.event.clone() }) => {
+                    return Ok(output);
+                }
                 Committed::Repeat(outcome) => return self.repeat(operation, fingerprint, outcome).await,
                 Committed::CapReached => return Err(ManageError::CapReached { cap: change.write.cap() }),
-                Committed::Conflict => {}
+                Committed::Conflict => lost_at = change.write.expected_revision(),
             }
         }
         Err(ManageError::Contention)
@@ -192,6 +201,18 @@ impl<'a> Manage<'a> {
             return Err(ManageError::ChangeIdReused);
         }
         operation.repeated(self, &outcome.event).await
+    }
+
+    /// Whether a change of nothing needs no event of its own: it is noted with the last one, or nobody will ask for it.
+    pub(super) fn may_note(&self, head: EventHead) -> bool {
+        head != EventHead::START || self.change.is_none()
+    }
+
+    /// The event that a change of nothing is noted with, where someone may ask for it: under an id of the caller's own.
+    async fn last_event(&self, last: Option<(Subject, EventHead)>) -> Result<Option<Event>, ManageError> {
+        let Some((subject, head)) = last.filter(|_| self.change.is_some()) else { return Ok(None) };
+        let events = self.inner().store.events(&subject, head.seq.saturating_sub(1), 1).await?;
+        Ok(events.into_iter().next().filter(|event| event.seq == head.seq))
     }
 
     pub(super) fn inner(&self) -> &'a Inner {
@@ -210,7 +231,16 @@ impl Write {
     fn cap(&self) -> u32 {
         match self {
             Write::CreateToken { cap, .. } => *cap,
-            Write::UpdateToken { .. } | Write::PutOwner { .. } | Write::PutMeta { .. } => 0,
+            _ => 0,
+        }
+    }
+
+    /// The revision that the row must still have.
+    fn expected_revision(&self) -> Option<u64> {
+        match self {
+            Write::UpdateToken { token, .. } => Some(token.unverified().revision.saturating_sub(1)),
+            Write::PutOwner { expected, .. } => Some(expected.unwrap_or(0)),
+            _ => None,
         }
     }
 }
@@ -229,7 +259,7 @@ pub(super) trait Operation: Serialize + Sync {
     fn plan(
         &self,
         manage: &Manage<'_>,
-        now: Time,
+        attempt: Attempt,
     ) -> impl Future<Output = Result<Plan<Self::Output>, ManageError>> + Send;
 
     fn repeated(
@@ -239,10 +269,19 @@ pub(super) trait Operation: Serialize + Sync {
     ) -> impl Future<Output = Result<Self::Output, ManageError>> + Send;
 }
 
+/// One try of an operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt {
+    pub(super) now: Time,
+    /// The revision from which the try before was in conflict. If the row is at it still, it was not another change that
+    /// was in the way, but an event that no change of ours has written.
+    pub(super) lost_at: Option<u64>,
+}
+
 /// What an operation decided.
 pub(super) enum Plan<T> {
-    /// It is so already.
-    Nothing(T),
+    /// It is so already, as long as the row stands as it was read. `last` is the end of its history, if it has one.
+    Nothing { output: T, standing: Standing, last: Option<(Subject, EventHead)> },
     /// Something is to be committed.
     Change(Box<Decision<T>>),
 }
@@ -261,15 +300,22 @@ impl<T> Plan<T> {
 }
 
 impl Inner {
-    /// Commits, and asks again under the same id while it is not known whether it happened.
-    async fn commit(&self, change: &Change) -> Result<Committed, StoreError> {
-        const LOST_ANSWERS: u32 = 3;
-        for _ in 0..LOST_ANSWERS {
+    /// Commits, and commits the same again while it is not known whether that happened: its id tells.
+    async fn commit(&self, change: &Change) -> Result<Committed, ManageError> {
+        const TRIES: u32 = 4;
+        let mut unknown = false;
+        let mut tried = 1;
+        loop {
             match self.store.commit(change).await {
-                Err(error) if error.fault() == Fault::OutcomeUnknown => {}
-                known => return known,
+                Ok(committed) => return Ok(committed),
+                Err(error) if error.fault() == Fault::OutcomeUnknown && tried < TRIES => unknown = true,
+                // Whatever is in the way now, the first try may have been stored.
+                Err(source) if unknown || source.fault() == Fault::OutcomeUnknown => {
+                    return Err(ManageError::OutcomeUnknown { change: change.id, source });
+                }
+                Err(error) => return Err(error.into()),
             }
+            tried += 1;
         }
-        self.store.commit(change).await
     }
 }

@@ -14,13 +14,15 @@ use std::sync::Arc;
 
 use crate::answer::Realm;
 use crate::bearer::Sources;
-use crate::ceiling::{Ceilings, caught};
+use crate::ceiling::Ceilings;
 use crate::clock::{Clock, Time};
 use crate::format::TokenFormat;
+use crate::hook::caught;
 use crate::keyring::Keyring;
 use crate::policy::{Policy, PolicyRow};
 use crate::random::Random;
 use crate::scope::{Catalog, Rights};
+use crate::seal::Sealed;
 use crate::store::{Fault, StoreError, TokenStore};
 use crate::tally::Tally;
 use crate::text::OwnerId;
@@ -125,15 +127,16 @@ impl Inner {
         }
     }
 
-    /// The policy in force, and its row as stored, for a compare-and-set.
-    async fn policy(&self) -> Result<(PolicyRow, Vec<u8>), StoreError> {
+    /// The policy as it is kept, its seal not checked yet, and the bytes it was read from, for a compare-and-set.
+    async fn policy(&self) -> Result<(Sealed<PolicyRow>, Vec<u8>), StoreError> {
         // Written when the service is built, so it is there.
         let stored = self.store.meta(POLICY_KEY).await?.ok_or(Fault::Corrupt)?;
-        let row = serde_json::from_slice(&stored).map_err(|error| StoreError::new(Fault::Corrupt, error))?;
+        let row = Sealed::from_bytes(&stored).map_err(|error| StoreError::new(Fault::Corrupt, error))?;
         Ok((row, stored))
     }
 
-    async fn policy_in_force(&self) -> Result<Policy, StoreError> {
-        self.policy().await.map(|(row, _)| row.policy)
+    async fn policy_in_force(&self) -> Result<Policy, ManageError> {
+        let (row, _) = self.policy().await?;
+        Ok(row.open(&self.keyring)?.policy)
     }
 }

@@ -3,20 +3,21 @@
 use serde::Serialize;
 
 use crate::actor::Reach;
-use crate::change::{OwnerGuard, Write};
+use crate::change::{OwnerGuard, Standing, Write};
 use crate::clock::Time;
 use crate::edit::{Edit, NewToken};
 use crate::event::{Event, EventDetail, EventHead, Subject};
+use crate::expiry::Expiry;
 use crate::owner::Owner;
 use crate::policy::{Policy, PolicyRow};
 use crate::rotation::{Rotation, end_overlap};
-use crate::scope::{Grants, Rights};
+use crate::scope::{Ceiling, Grants, Rights};
 use crate::seal::{BrokenSeal, Sealed};
 use crate::secret::{Generation, Scheme, Secret, TokenText};
 use crate::text::OwnerId;
 use crate::token::{SecretRef, Token, TokenId, TokenState};
 
-use super::manage::{Operation, Plan};
+use super::manage::{Attempt, Operation, Plan};
 use super::{Inner, Manage, ManageError, Minted, POLICY_KEY};
 
 /// Creating a token.
@@ -30,8 +31,9 @@ impl Operation for Create<'_> {
         "create"
     }
 
-    async fn plan(&self, manage: &Manage<'_>, now: Time) -> Result<Plan<Minted>, ManageError> {
+    async fn plan(&self, manage: &Manage<'_>, attempt: Attempt) -> Result<Plan<Minted>, ManageError> {
         let inner = manage.inner();
+        let now = attempt.now;
         let request = self.0;
         let owner = match (manage.actor.reach(), &request.owner) {
             (Reach::Own(own), None) => own,
@@ -42,10 +44,8 @@ impl Operation for Create<'_> {
         };
         manage.check_new_grants(owner, &request.grants).await?;
         let policy = inner.policy_in_force().await?;
-        let expires_at = match request.expiry {
-            Some(expiry) => expiry.resolve(&policy, now)?,
-            None => now.checked_add(policy.default_lifetime),
-        };
+        let expiry = request.expiry.unwrap_or(Expiry::After(policy.default_lifetime));
+        let expires_at = expiry.resolve(&policy, now)?;
         let owner_guard = match inner.store.owner(owner).await? {
             None => OwnerGuard::New(Sealed::new(Owner::new(owner.clone()), &inner.keyring)),
             Some(stored) => {
@@ -127,11 +127,13 @@ impl Operation for ChangeToken<'_> {
         if matches!(self.change, TokenChange::Revoke) { 256 } else { 16 }
     }
 
-    async fn plan(&self, manage: &Manage<'_>, now: Time) -> Result<Plan<Minted>, ManageError> {
+    async fn plan(&self, manage: &Manage<'_>, attempt: Attempt) -> Result<Plan<Minted>, ManageError> {
         let inner = manage.inner();
         let sealed = manage.visible(self.id).await?;
         let seal = sealed.check(&inner.keyring).map(drop);
         let mut token = sealed.unverified().clone();
+        // Times that order things never go back, whatever the clock does.
+        let now = attempt.now.max(token.head.at);
         manage.check_revision(token.revision)?;
         let must_be_live = || match token.state(now) {
             TokenState::Live => Ok(()),
@@ -142,13 +144,14 @@ impl Operation for ChangeToken<'_> {
             TokenChange::Edit(edit) => {
                 seal?;
                 must_be_live()?;
+                manage.check_not_suspended(&token.owner).await?;
                 let next = edit.apply(&token, &inner.policy_in_force().await?, now)?;
                 match &edit.grants {
                     Some(grants) => manage.check_new_grants(&token.owner, grants).await?,
-                    None => manage.check_held_grants(&token.owner, &next.grants).await?,
+                    None => manage.check_held_grants(&next.grants)?,
                 }
                 if next == token {
-                    return Ok(Plan::Nothing(Minted { token, text: None }));
+                    return Ok(token_unchanged(token));
                 }
                 let detail = edited(&token, &next);
                 (next, detail, None)
@@ -156,7 +159,8 @@ impl Operation for ChangeToken<'_> {
             TokenChange::Rotate(rotation) => {
                 seal?;
                 must_be_live()?;
-                manage.check_held_grants(&token.owner, &token.grants).await?;
+                manage.check_not_suspended(&token.owner).await?;
+                manage.check_held_grants(&token.grants)?;
                 let generation = token.current.generation.next().ok_or(ManageError::Contention)?;
                 let (text, secret) = inner.mint(token.id, generation)?;
                 let new = SecretRef { generation, selector: secret.selector };
@@ -169,22 +173,30 @@ impl Operation for ChangeToken<'_> {
                 seal?;
                 must_be_live()?;
                 let Some((next, secret)) = end_overlap(&token, now) else {
-                    return Ok(Plan::Nothing(Minted { token, text: None }));
+                    return Ok(token_unchanged(token));
                 };
                 (next, EventDetail::OverlapEnded { secret }, None)
             }
             TokenChange::Revoke => {
-                if token.revoked_at.is_some() {
-                    return Ok(Plan::Nothing(Minted { token, text: None }));
+                if token.revoked_at.is_some() && seal.is_ok() {
+                    return Ok(token_unchanged(token));
                 }
                 // Neither a row that can't be believed nor a forged event is a reason to leave its token alive.
-                token.head = inner.head_to_extend(&Subject::Token(token.id), token.head, seal).await?;
+                token.head = inner.head_to_extend(token.head, seal, attempt.lost_at == Some(token.revision))?;
                 (Token { revoked_at: Some(now), superseded: None, ..token }, EventDetail::Revoked, None)
             }
             TokenChange::Reseal => {
                 manage.check_reseal(seal, sealed.seal())?;
-                token.head = inner.last_head(&Subject::Token(token.id)).await?;
-                (token, EventDetail::Resealed, None)
+                manage.check_held_grants(&token.grants)?;
+                if seal.is_err() {
+                    let (head, ended) = inner.stored_history(&Subject::Token(token.id)).await?;
+                    if ended && token.revoked_at.is_none() {
+                        return Err(ManageError::HistoryDisagrees);
+                    }
+                    token.head = head;
+                }
+                let detail = resealed(&token);
+                (token, detail, None)
             }
         };
         let (token, event) = manage.next(next, now, &detail)?;
@@ -195,6 +207,26 @@ impl Operation for ChangeToken<'_> {
 
     async fn repeated(&self, manage: &Manage<'_>, event: &Event) -> Result<Minted, ManageError> {
         manage.token_of(event).await
+    }
+}
+
+/// A token that is as it was asked for.
+fn token_unchanged(token: Token) -> Plan<Minted> {
+    let standing = Standing::Token { id: token.id, revision: token.revision };
+    let last = Some((Subject::Token(token.id), token.head));
+    Plan::Nothing { output: Minted { token, text: None }, standing, last }
+}
+
+/// All of a row that an operator vouched for.
+fn resealed(token: &Token) -> EventDetail {
+    EventDetail::Resealed {
+        name: token.name.clone(),
+        grants: token.grants.clone(),
+        networks: token.networks.clone(),
+        expires_at: token.expires_at,
+        revoked_at: token.revoked_at,
+        secret: token.current,
+        superseded: token.superseded,
     }
 }
 
@@ -235,7 +267,7 @@ impl Operation for ChangeOwner<'_> {
         256
     }
 
-    async fn plan(&self, manage: &Manage<'_>, now: Time) -> Result<Plan<Owner>, ManageError> {
+    async fn plan(&self, manage: &Manage<'_>, attempt: Attempt) -> Result<Plan<Owner>, ManageError> {
         let inner = manage.inner();
         manage.check_admin()?;
         let subject = Subject::Owner(self.owner.clone());
@@ -245,20 +277,29 @@ impl Operation for ChangeOwner<'_> {
             None => (Owner { revision: 0, ..Owner::new(self.owner.clone()) }, Ok(())),
             Some(stored) => (stored.unverified().clone(), stored.check(&inner.keyring).map(drop)),
         };
+        let now = attempt.now.max(owner.head.at);
         manage.check_revision(owner.revision)?;
+        let unchanged = |owner: Owner| {
+            let standing = Standing::Owner { id: owner.id.clone(), revision: owner.revision };
+            let last = Some((Subject::Owner(owner.id.clone()), owner.head));
+            Plan::Nothing { output: owner, standing, last }
+        };
         let detail = match self.change {
             OwnerChange::Suspend => {
                 if seal.is_ok() && owner.suspended_at.is_some() {
-                    return Ok(Plan::Nothing(owner));
+                    return Ok(unchanged(owner));
                 }
-                owner.head = inner.head_to_extend(&subject, owner.head, seal).await?;
+                owner.head = inner.head_to_extend(owner.head, seal, attempt.lost_at == Some(owner.revision))?;
                 owner.suspended_at = Some(now);
                 EventDetail::Suspended
             }
             OwnerChange::Resume => {
                 seal?;
-                if owner.suspended_at.is_none() {
-                    return Ok(Plan::Nothing(owner));
+                if stored.is_none() {
+                    return Err(ManageError::OwnerUnknown);
+                }
+                if owner.suspended_at.is_none() && manage.may_note(owner.head) {
+                    return Ok(unchanged(owner));
                 }
                 owner.suspended_at = None;
                 EventDetail::Resumed
@@ -266,8 +307,14 @@ impl Operation for ChangeOwner<'_> {
             OwnerChange::Reseal => {
                 let stored = stored.as_ref().ok_or(ManageError::OwnerUnknown)?;
                 manage.check_reseal(seal, stored.seal())?;
-                owner.head = inner.last_head(&subject).await?;
-                EventDetail::Resealed
+                if seal.is_err() {
+                    let (head, ended) = inner.stored_history(&subject).await?;
+                    if ended && owner.suspended_at.is_none() {
+                        return Err(ManageError::HistoryDisagrees);
+                    }
+                    owner.head = head;
+                }
+                EventDetail::OwnerResealed { suspended_at: owner.suspended_at }
             }
         };
         let actor = manage.actor.id().clone();
@@ -279,6 +326,7 @@ impl Operation for ChangeOwner<'_> {
     }
 
     async fn repeated(&self, manage: &Manage<'_>, _event: &Event) -> Result<Owner, ManageError> {
+        manage.check_admin()?;
         let stored = manage.inner().store.owner(self.owner).await?.ok_or(ManageError::OwnerUnknown)?;
         Ok(stored.open(&manage.inner().keyring)?)
     }
@@ -295,23 +343,32 @@ impl Operation for SetPolicy<'_> {
         "set_policy"
     }
 
-    async fn plan(&self, manage: &Manage<'_>, now: Time) -> Result<Plan<Policy>, ManageError> {
+    async fn plan(&self, manage: &Manage<'_>, attempt: Attempt) -> Result<Plan<Policy>, ManageError> {
         manage.check_admin()?;
         self.0.check()?;
-        let (row, stored) = manage.inner().policy().await?;
-        if row.policy == *self.0 {
-            return Ok(Plan::Nothing(row.policy));
+        let keyring = &manage.inner().keyring;
+        let (sealed, stored) = manage.inner().policy().await?;
+        let seal = sealed.check(keyring).map(drop);
+        let row = sealed.unverified();
+        let sealed_now = seal.is_ok() && sealed.seal().key == *keyring.current();
+        if sealed_now && row.policy == *self.0 && manage.may_note(row.head) {
+            let standing = Standing::Meta { key: POLICY_KEY.to_owned(), value: stored };
+            let last = Some((Subject::Policy, row.head));
+            return Ok(Plan::Nothing { output: row.policy.clone(), standing, last });
         }
+        // A policy that was tampered with is replaced; its history shows that it was.
+        let head = manage.inner().head_to_extend(row.head, seal, false)?;
         let detail = EventDetail::PolicyChanged { policy: self.0.clone() };
-        let event = Event::after(row.head, Subject::Policy, None, now, manage.actor.id().clone(), &detail)?;
-        let next = PolicyRow { policy: self.0.clone(), head: event.head() };
-        let value = serde_json::to_vec(&next)?;
-        let write = Write::PutMeta { key: POLICY_KEY.to_owned(), expected: Some(stored), value };
-        Ok(Plan::change(event, write, next.policy))
+        let actor = manage.actor.id().clone();
+        let event = Event::after(head, Subject::Policy, None, attempt.now, actor, &detail)?;
+        let next = Sealed::new(PolicyRow { policy: self.0.clone(), head: event.head() }, keyring);
+        let write = Write::PutMeta { key: POLICY_KEY.to_owned(), expected: Some(stored), value: next.to_bytes()? };
+        Ok(Plan::change(event, write, self.0.clone()))
     }
 
     async fn repeated(&self, manage: &Manage<'_>, _event: &Event) -> Result<Policy, ManageError> {
-        Ok(manage.inner().policy_in_force().await?)
+        manage.check_admin()?;
+        manage.inner().policy_in_force().await
     }
 }
 
@@ -338,13 +395,25 @@ impl Manage<'_> {
         self.within(&limit, &Rights::of(grants, &inner.catalog))
     }
 
-    /// Grants that a token has already and keeps: what they allow under the ceiling must be the actor's too, or a new secret
-    /// or a longer life would hand it rights that it lacks.
-    async fn check_held_grants(&self, owner: &OwnerId, grants: &Grants) -> Result<(), ManageError> {
-        let inner = self.inner();
-        let ceiling = self.ceiling_of(owner).await?;
-        let limit = Rights::under(self.actor.rights(), &inner.catalog);
-        self.within(&limit, &Rights::of(grants, &inner.catalog).intersection(&ceiling))
+    /// Grants that a token has already and keeps: all of them must be the actor's too, or a new secret or a longer life would hand
+    /// it rights that it lacks. Not cut to the owner's present ceiling, which may rise again; nor to this version's catalog,
+    /// beside which another may run.
+    fn check_held_grants(&self, grants: &Grants) -> Result<(), ManageError> {
+        let catalog = &self.inner().catalog;
+        let unknown = catalog.unknown(grants);
+        if !unknown.is_empty() && *self.actor.rights() != Ceiling::Everything {
+            return Err(ManageError::ExceedsRights(unknown));
+        }
+        self.within(&Rights::under(self.actor.rights(), catalog), &Rights::of(grants, catalog))
+    }
+
+    /// What a suspended owner has is neither renewed nor changed, or the suspension would outlive less than the token does.
+    async fn check_not_suspended(&self, owner: &OwnerId) -> Result<(), ManageError> {
+        let stored = self.inner().store.owner(owner).await?.ok_or(ManageError::OwnerUnknown)?;
+        match stored.open(&self.inner().keyring)?.suspended_at {
+            None => Ok(()),
+            Some(_) => Err(ManageError::OwnerSuspended),
+        }
     }
 
     async fn ceiling_of(&self, owner: &OwnerId) -> Result<Rights, ManageError> {
@@ -399,30 +468,39 @@ impl Inner {
         Ok((text, secret))
     }
 
-    /// Where a change that must succeed puts its event: after the end that a sound row names, or after the last event that
-    /// is stored, where the row can't be believed or events were forged beyond its end. Either way the forgery stays for
-    /// the check of the history to name.
-    async fn head_to_extend(
+    /// Where a change that must succeed puts its event. `taken` says that the next number was found taken by an event that no
+    /// change of ours has written.
+    fn head_to_extend(
         &self,
-        subject: &Subject,
         head: EventHead,
         seal: Result<(), BrokenSeal>,
+        taken: bool,
     ) -> Result<EventHead, ManageError> {
-        if seal.is_ok() && self.store.events(subject, head.seq, 1).await?.is_empty() {
+        if seal.is_ok() && !taken {
             return Ok(head);
         }
-        self.last_head(subject).await
+        // At random, since whoever forges events would guess any other.
+        let skip = if taken { 1 + u64::from(u32::from_be_bytes(self.random.array()?)) } else { 0 };
+        Ok(head.despite_tampering(seal.is_ok(), skip))
     }
 
-    /// The end of a chain by the events themselves.
-    async fn last_head(&self, subject: &Subject) -> Result<EventHead, ManageError> {
+    /// The end of a chain by the events that are stored, for a row whose own word can't be believed, and whether they leave
+    /// their subject revoked or suspended. An event that can't be read may have said so.
+    async fn stored_history(&self, subject: &Subject) -> Result<(EventHead, bool), ManageError> {
         const PAGE: u32 = 500;
-        let mut head = EventHead::START;
+        let (mut head, mut ended) = (EventHead::START, false);
         loop {
             let events = self.store.events(subject, head.seq, PAGE).await?;
-            match events.last() {
-                None => return Ok(head),
-                Some(last) => head = last.head(),
+            let Some(last) = events.last() else { return Ok((head, ended)) };
+            head = last.head();
+            for event in &events {
+                ended = match event.detail() {
+                    Ok(EventDetail::Revoked | EventDetail::Suspended) | Err(_) => true,
+                    Ok(EventDetail::Resumed) => false,
+                    Ok(EventDetail::Resealed { revoked_at, .. }) => revoked_at.is_some(),
+                    Ok(EventDetail::OwnerResealed { suspended_at }) => suspended_at.is_some(),
+                    Ok(_) => ended,
+                };
             }
         }
     }

@@ -160,7 +160,7 @@ impl Manage<'_> {
     /// # Errors
     /// [`ManageError::Store`].
     pub async fn policy(&self) -> Result<Policy, ManageError> {
-        Ok(self.inner().policy_in_force().await?)
+        self.inner().policy_in_force().await
     }
 
     async fn check_sees(&self, subject: &Subject) -> Result<(), ManageError> {
@@ -181,7 +181,7 @@ impl Manage<'_> {
                 Some(stored) => stored.open(&inner.keyring)?.head,
                 None => EventHead::START,
             },
-            Subject::Policy => inner.policy().await?.0.head,
+            Subject::Policy => inner.policy().await?.0.open(&inner.keyring)?.head,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Verification: from the credential of a request to a token that may do something, or a refusal.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::bearer::{Credential, CredentialError};
 use crate::clock::Time;
@@ -9,8 +10,9 @@ use crate::keyring::Verdict;
 use crate::receipt::Receipt;
 use crate::refusal::{Reason, Refusal};
 use crate::scope::{Resources, Scope, ScopeDef};
-use crate::secret::Selector;
+use crate::secret::{Secret, Selector};
 use crate::snapshot::{Shared, Snapshot};
+use crate::store::Loaded;
 use crate::text::{OwnerId, TokenName};
 use crate::token::TokenId;
 use crate::usage::{LastUse, Redigest};
@@ -26,10 +28,10 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller at this address.
+    /// A caller at this address. An IPv4 address mapped into IPv6 is taken as IPv4.
     #[must_use]
     pub fn at(address: IpAddr) -> Caller {
-        Caller { address: Some(address) }
+        Caller { address: Some(address.to_canonical()) }
     }
 }
 
@@ -114,16 +116,26 @@ impl Tokens {
         let inner = &*self.0;
         let credential = credential.map_err(|error| self.refuse(error))?;
         let parsed = inner.format.parse(credential.expose_secret()).map_err(|error| inner.refuse(error.into()))?;
-        let snapshot = inner.snapshot(parsed.selector).await.map_err(|reason| inner.refuse(reason))?;
+        let loaded = inner.load(parsed.selector).await.map_err(|reason| inner.refuse(reason))?;
+        // The MAC first and always: whoever does not know the secret gets the same work and the same answer for every selector.
+        let verdict = inner.keyring.verify(parsed.verifier, loaded.as_ref().map(|loaded| &loaded.secret));
+        let Some(loaded) = loaded else { return Err(inner.refuse(Reason::UnknownSelector)) };
+        let token = loaded.secret.token;
+        let refuse = |reason| inner.refuse_token(reason, Some(token), inner.clock.now(), None);
+        match verdict {
+            Verdict::Right { .. } => {}
+            Verdict::Wrong | Verdict::Unknown => return Err(refuse(Reason::WrongVerifier)),
+            Verdict::UnknownKey => return Err(refuse(loaded.without_key())),
+        }
+        let ceiling = inner.ceiling(&loaded.token.unverified().owner).await;
+        let ceiling = ceiling.map_err(|_| refuse(Reason::CeilingUnavailable))?;
+        let snapshot = Shared::new(Snapshot::new(loaded, ceiling.as_ref(), &inner.keyring, &inner.catalog));
         let at = inner.clock.now();
-        match inner.judge(&parsed, snapshot.as_deref(), caller, at) {
-            Ok(()) => {}
-            Err(reason) => return Err(inner.refuse_token(reason, snapshot.as_deref(), at, None)),
+        snapshot.standing(caller.address, at).map_err(refuse)?;
+        if verdict == (Verdict::Right { current_key: false }) {
+            inner.remake_digest(&parsed, &snapshot.secret);
         }
-        match snapshot {
-            Some(snapshot) => Ok(Verified { snapshot, at, address: caller.address }),
-            None => Err(inner.refuse(Reason::UnknownSelector)),
-        }
+        Ok(Verified { snapshot, at, address: caller.address })
     }
 
     /// The refusal of a request that carries no credential that can be read: for a handler that an anonymous request may not
@@ -157,11 +169,14 @@ impl Tokens {
     /// # Errors
     /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
     pub fn require_some<S: Scope>(&self, token: &Verified) -> Result<Resources, Refusal> {
+        self.require_that::<S>(token, token.resources::<S>().is_some())?;
         token.resources::<S>().ok_or_else(|| self.lacking(token, &S::DEF))
     }
 
     fn require_that<S: Scope>(&self, token: &Verified, holds: bool) -> Result<(), Refusal> {
-        if holds { Ok(()) } else { Err(self.lacking(token, &S::DEF)) }
+        // What another service has verified is nothing here.
+        let ours = Arc::ptr_eq(&token.snapshot.catalog, &self.0.catalog);
+        if holds && ours { Ok(()) } else { Err(self.lacking(token, &S::DEF)) }
     }
 
     fn lacking(&self, token: &Verified, scope: &ScopeDef) -> Refusal {
@@ -171,7 +186,8 @@ impl Tokens {
                 "a route needs a scope that the catalog does not declare; nothing is allowed there"
             );
         }
-        self.0.refuse_token(Reason::InsufficientScope, Some(&token.snapshot), token.at, Some(scope.name))
+        let id = token.snapshot.secret.token;
+        self.0.refuse_token(Reason::InsufficientScope, Some(id), token.at, Some(scope.name))
     }
 
     /// Tallies a use: called once for each request that a verified token was let through.
@@ -183,53 +199,30 @@ impl Tokens {
 }
 
 impl Inner {
-    /// All that decides about a secret; `None` if there is no such secret.
-    async fn snapshot(&self, selector: Selector) -> Result<Option<Shared>, Reason> {
+    /// The rows that decide about a secret; `None` if there is no such secret.
+    async fn load(&self, selector: Selector) -> Result<Option<Loaded>, Reason> {
         let loaded = self.store.load(&[selector]).await.map_err(|error| {
             tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the token store did not answer");
             Reason::StoreUnavailable
         })?;
-        let Some(loaded) = loaded.into_iter().find(|loaded| loaded.secret.selector == selector) else {
-            return Ok(None);
-        };
-        let ceiling = self.ceiling(&loaded.token.unverified().owner).await.map_err(|_| Reason::CeilingUnavailable)?;
-        Ok(Some(Shared::new(Snapshot::new(loaded, ceiling.as_ref(), &self.keyring, &self.catalog))))
+        Ok(loaded.into_iter().find(|loaded| loaded.secret.selector == selector))
     }
 
-    /// The MAC first and always, so that what comes after can't be timed without knowing a secret; then the state.
-    fn judge(&self, parsed: &Parsed<'_>, snapshot: Option<&Snapshot>, caller: Caller, now: Time) -> Result<(), Reason> {
-        let verdict = self.keyring.verify(parsed.verifier, snapshot.map(|snapshot| &snapshot.secret));
-        let snapshot = match (verdict, snapshot) {
-            (Verdict::Right { .. }, Some(snapshot)) => snapshot,
-            (Verdict::Wrong, Some(_)) => return Err(Reason::WrongVerifier),
-            (Verdict::UnknownKey, Some(_)) => return Err(Reason::UnknownKey),
-            (_, None) | (Verdict::Unknown, _) => return Err(Reason::UnknownSelector),
-        };
-        snapshot.standing(caller.address, now)?;
-        if verdict == (Verdict::Right { current_key: false }) {
-            let secret = &snapshot.secret;
-            self.tally.redigested(Redigest {
-                selector: secret.selector,
-                from: secret.key.clone(),
-                to: self.keyring.current().clone(),
-                digest: self.keyring.digest(parsed.verifier, secret.token, secret.generation),
-            });
-        }
-        Ok(())
+    /// Makes the digest of a secret under the current key, for the next flush to store.
+    fn remake_digest(&self, parsed: &Parsed<'_>, secret: &Secret) {
+        self.tally.redigested(Redigest {
+            selector: secret.selector,
+            from: secret.key.clone(),
+            to: self.keyring.current().clone(),
+            digest: self.keyring.digest(parsed.verifier, secret.token, secret.generation),
+        });
     }
 
     fn refuse(&self, reason: Reason) -> Refusal {
         self.refuse_token(reason, None, self.clock.now(), None)
     }
 
-    fn refuse_token(
-        &self,
-        reason: Reason,
-        snapshot: Option<&Snapshot>,
-        at: Time,
-        needed: Option<&'static str>,
-    ) -> Refusal {
-        let token = snapshot.map(|snapshot| snapshot.secret.token);
+    fn refuse_token(&self, reason: Reason, token: Option<TokenId>, at: Time, needed: Option<&'static str>) -> Refusal {
         if let Some(token) = token {
             self.tally.refused(token, reason, at);
         }

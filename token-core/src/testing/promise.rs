@@ -74,7 +74,7 @@ promises! {
     SelectorsAreExact, "selectors are compared byte for byte", read::selectors_are_exact;
     OwnersAreExact, "owners are compared byte for byte", read::owners_are_exact;
     UnknownIsNothing, "what does not exist is an empty answer, not an error", read::unknown_is_nothing;
-    KeysAreAllNamed, "keys names the keys of secrets, tokens and owners", read::keys_are_all_named;
+    KeysAreAllNamed, "keys names the keys of seals and of secrets that may be live, and no others", read::keys_are_all_named;
     EventsComeInOrder, "events come in order, in pages", read::events_come_in_order;
     FactsAreWrittenOnce, "meta_or_insert keeps the value that was first", read::facts_are_written_once;
 
@@ -89,6 +89,7 @@ promises! {
     CapHolds, "no owner gets more live tokens than its cap", commit::cap_holds;
     CapCountsLiveOnly, "revoked and expired tokens do not count towards the cap", commit::cap_counts_live_only;
     RepeatIsTold, "a change id that is stored is a repeat, whatever else holds", commit::repeat_is_told;
+    NothingIsNoted, "a change of nothing is noted under its id with the last event of its subject, while that stands as it was read", commit::nothing_is_noted;
     OutcomeIsKnown, "the outcome of a change can be asked for", commit::outcome_is_known;
 
     ListKeepsToOwner, "a list of an owner's tokens holds no other's", list::list_keeps_to_owner;

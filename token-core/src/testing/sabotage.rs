@@ -80,6 +80,7 @@ impl Sabotaged {
                 *expected = stored.map(|stored| stored.unverified().revision);
             }
             (Write::PutMeta { key, expected, .. }, _) => *expected = self.inner.meta(key).await?,
+            (Write::Nothing(_), _) => {}
         }
         self.inner.commit(&change).await
     }
@@ -257,6 +258,7 @@ impl TokenStore for Sabotaged {
         let mut change = change.clone();
         match (self.breaks, &mut change.write) {
             (Promise::RepeatIsTold, _) => change.id = ChangeId::random(&Random::Os).map_err(|_| Fault::Other)?,
+            (Promise::NothingIsNoted, Write::Nothing(_)) => return Ok(Committed::Done),
             (Promise::CapHolds, Write::CreateToken { cap, .. }) => *cap = u32::MAX,
             (Promise::CapCountsLiveOnly, Write::CreateToken { token, cap, now, .. }) => {
                 let owner = token.unverified().owner.clone();
@@ -280,6 +282,7 @@ impl TokenStore for Sabotaged {
             Write::CreateToken { .. } => matches!(self.breaks, Promise::OwnerGuards | Promise::SelectorsAreUnique),
             Write::PutOwner { .. } => self.breaks(Promise::OwnerRevisionGuards),
             Write::PutMeta { .. } => self.breaks(Promise::MetaGuards),
+            Write::Nothing(_) => false,
         };
         if forced {
             return self.force(&change).await;

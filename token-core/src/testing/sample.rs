@@ -132,7 +132,7 @@ impl Sample {
 
     pub(super) fn change(&self, event: Event, write: Write) -> Checked<Change> {
         let id = ChangeId::random(&self.random)?;
-        let fingerprint = Fingerprint::of("sample", &event.actor, &id.as_bytes())?;
+        let fingerprint = Fingerprint::of(&id.as_bytes())?;
         Ok(Change { id, fingerprint, event, write })
     }
 

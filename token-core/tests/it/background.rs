@@ -21,6 +21,7 @@ enum Mood {
     Fine,
     Failing,
     Panicking,
+    Hanging,
 }
 
 struct Shared(Arc<Sink>);
@@ -33,6 +34,7 @@ impl AuditSink for Shared {
             Mood::Fine => {}
             Mood::Failing => return Err("the SIEM is down".into()),
             Mood::Panicking => panic!("a bug in the host's sink"),
+            Mood::Hanging => std::future::pending().await,
         }
         self.0.seen.lock().unwrap().push((event.detail()?.kind().to_owned(), event.seq));
         Ok(())
@@ -86,6 +88,27 @@ async fn usage_that_could_not_be_stored_is_kept_and_stored_later() {
     world.tokens.flush().await.unwrap();
     let usage = world.tokens.manage(&world.owner).usage(minted.token.id, Time::EPOCH).await.unwrap();
     assert_eq!(usage.hours[0].count, 2);
+}
+
+#[tokio::test]
+async fn a_sink_that_hangs_keeps_no_usage_from_being_stored() {
+    let sink = Arc::new(Sink::default());
+    *sink.mood.lock().unwrap() = Mood::Hanging;
+    let world =
+        World::with(Arc::new(MemoryStore::new()), |builder| builder.audit_sink(Shared(Arc::clone(&sink)))).await;
+    let minted = world.create(&[]).await;
+    let verified = world.verify(&minted).await.unwrap();
+    let World { tokens, background, owner, .. } = world;
+    let running = tokio::spawn(background);
+    tokio::task::yield_now().await;
+    tokens.tally_use(&verified);
+    let stored = async {
+        while tokens.manage(&owner).usage(minted.token.id, Time::EPOCH).await.unwrap().hours.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(minutes(1), stored).await.expect("the use was not stored");
+    running.abort();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use token_core::testing::{Call, Hook, HookedStore};
@@ -67,7 +67,7 @@ async fn an_outcome_that_stays_unknown_is_said_and_can_be_asked_for() {
     let id = ChangeId::from_key(world.owner.id(), "lost");
     let manage = world.tokens.manage(&world.owner).change_id(id);
     let unknown = manage.create(&request(&[])).await;
-    assert!(matches!(unknown, Err(ManageError::Store(error)) if error.fault() == Fault::OutcomeUnknown));
+    assert!(matches!(unknown, Err(ManageError::OutcomeUnknown { change, .. }) if change == id));
     let event = world.tokens.manage(&world.owner).outcome(&id).await.unwrap();
     // Done again under the id it is the same change; its value was never seen, and can be replaced.
     let repeat = manage.create(&request(&[])).await.unwrap();
@@ -76,29 +76,58 @@ async fn an_outcome_that_stays_unknown_is_said_and_can_be_asked_for() {
     assert_eq!(all.unwrap().tokens.len(), 1);
 }
 
-struct Down;
+#[derive(Default)]
+struct Outage(AtomicBool);
 
 #[async_trait]
-impl Hook for Down {
-    async fn before(&self, call: Call) -> Result<(), StoreError> {
-        match call {
-            // What is asked for while the service is built.
-            Call::MetaOrInsert | Call::Keys => Ok(()),
-            _ => Err(Fault::ConnectionLost.into()),
-        }
+impl Hook for Outage {
+    async fn before(&self, _call: Call) -> Result<(), StoreError> {
+        if self.0.load(Ordering::SeqCst) { Err(Fault::ConnectionLost.into()) } else { Ok(()) }
     }
 }
 
 /// feldera#6774: a database error was a 401. loomcycle#331: an outage was cached as "unknown".
 #[tokio::test]
 async fn a_store_that_is_down_makes_nobody_invalid_and_nobody_valid() {
-    let store = Arc::new(MemoryStore::new());
-    let minted = World::on(Arc::clone(&store) as _).await.create(&[]).await;
-    let world = World::on(Arc::new(HookedStore::hooked(store, Down))).await;
+    let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Outage::default()));
+    let world = World::on(Arc::clone(&store) as _).await;
+    let minted = world.create(&[]).await;
+    store.hook().0.store(true, Ordering::SeqCst);
     assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::StoreUnavailable);
     assert_eq!(Reason::StoreUnavailable.class(), Class::Unavailable);
     let refused = world.tokens.manage(&world.owner).create(&request(&[])).await;
     assert!(matches!(refused, Err(ManageError::Store(error)) if error.fault() == Fault::ConnectionLost));
+    store.hook().0.store(false, Ordering::SeqCst);
+    assert!(world.verify(&minted).await.is_ok());
+}
+
+/// The first answer is lost, and then the database is: the change was made, and nothing may say that it was not.
+#[tokio::test]
+async fn an_unknown_outcome_stays_unknown_when_something_else_fails() {
+    struct LostThenDown(AtomicU32);
+
+    #[async_trait]
+    impl Hook for LostThenDown {
+        async fn before(&self, call: Call) -> Result<(), StoreError> {
+            let down = call == Call::Commit && self.0.load(Ordering::SeqCst) > 0;
+            if down { Err(Fault::ConnectionLost.into()) } else { Ok(()) }
+        }
+
+        async fn after(&self, call: Call) -> Result<(), StoreError> {
+            if call == Call::Commit {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                return Err(Fault::OutcomeUnknown.into());
+            }
+            Ok(())
+        }
+    }
+
+    let store = HookedStore::hooked(Arc::new(MemoryStore::new()), LostThenDown(AtomicU32::new(0)));
+    let world = World::on(Arc::new(store)).await;
+    let lost = world.tokens.manage(&world.owner).create(&request(&[])).await;
+    let Err(ManageError::OutcomeUnknown { change, source }) = lost else { panic!("{lost:?}") };
+    assert_eq!(source.fault(), Fault::ConnectionLost);
+    assert!(world.tokens.manage(&world.owner).outcome(&change).await.is_ok(), "it was made");
 }
 
 struct BadHook(fn() -> Result<Option<Ceiling>, Box<dyn Error + Send + Sync>>);
@@ -117,6 +146,9 @@ async fn a_hook_that_fails_or_panics_allows_nothing() {
     for hook in [BadHook(|| Err("the directory is down".into())), BadHook(|| panic!("a bug of the host's"))] {
         let world = World::with(Arc::clone(&store) as _, |builder| builder.ceilings(hook)).await;
         assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::CeilingUnavailable);
+        // Whoever does not know the secret is not told, by a 503, that there is such a token.
+        let wrong = crate::world::with_wrong_verifier(crate::world::text(&minted));
+        assert_eq!(world.present(&wrong).await.unwrap_err(), Reason::WrongVerifier);
         let refused = world.tokens.manage(&world.owner).create(&request(&[])).await;
         assert!(matches!(refused, Err(ManageError::CeilingUnavailable)));
         // An incident does not wait for the host's directory.

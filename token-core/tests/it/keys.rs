@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use token_core::{BuildError, Keyring, MemoryStore, OwnerId, Reason, TokenStore, Tokens};
+use token_core::{
+    BuildError, Class, Keyring, MemoryStore, Overlap, OwnerId, Reason, Replace, Rotation, TokenStore, Tokens,
+};
 
 use crate::world::{KEYS, World};
 
@@ -47,6 +49,12 @@ async fn a_new_key_in_front_changes_nothing_for_clients_and_takes_over_as_tokens
     };
     assert_eq!(key(&used).await, ("k2".into(), 1), "the digest was remade; the revision was not touched");
     assert_eq!(key(&idle).await, ("k1".into(), 1));
+    // A value that was replaced and whose overlap has ended keeps no key in use.
+    let plain = Rotation { replace: Replace::Current(Overlap::Now), expiry: None };
+    let replaced = after.create(&[]).await;
+    for _ in 0..2 {
+        after.tokens.manage(&after.owner).rotate(replaced.token.id, &plain).await.unwrap();
+    }
     assert!(after.verify(&used).await.is_ok() && after.verify(&idle).await.is_ok());
     // Old processes, with the old ring, still run beside the new ones: they need the new key to know the new digests.
     let error = refused(&store, KEYS).await;
@@ -61,16 +69,39 @@ async fn a_new_key_in_front_changes_nothing_for_clients_and_takes_over_as_tokens
         after.verify(minted).await.unwrap();
     }
     manage.reseal_owner(&OwnerId::new("ann").unwrap()).await.unwrap();
+    manage.set_policy(&manage.policy().await.unwrap()).await.unwrap();
     after.background.turn().await.unwrap();
     let alone = world(&store, &new_only).await;
     assert!(alone.verify(&used).await.is_ok() && alone.verify(&idle).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_digest_under_a_key_that_is_gone_is_refused_like_any_other() {
+async fn a_key_that_a_node_does_not_have_is_the_services_mistake_and_not_the_clients() {
     let store = Arc::new(MemoryStore::new());
-    // Both were built while the store was empty, so that the check at start-up saw nothing.
-    let late = world(&store, &format!("k9:{OTHER}")).await;
-    let minted = world(&store, KEYS).await.create(&[]).await;
-    assert_eq!(late.verify(&minted).await.unwrap_err(), Reason::UnknownKey);
+    // An old node, and a new one that was given a new key in front before all nodes had it behind.
+    let old = world(&store, &format!("k9:{OTHER}")).await;
+    let new = world(&store, &format!("{KEYS},k9:{OTHER}")).await;
+    let minted = new.create(&[]).await;
+    assert!(new.verify(&minted).await.is_ok());
+    assert_eq!(old.verify(&minted).await.unwrap_err(), Reason::UnknownKey);
+    assert_eq!(Reason::UnknownKey.class(), Class::Unavailable);
+    // What has ended is refused for that, with or without the key.
+    let replaced = Rotation { replace: Replace::Current(Overlap::Now), expiry: None };
+    let manage = new.tokens.manage(&new.owner);
+    for _ in 0..2 {
+        manage.rotate(minted.token.id, &replaced).await.unwrap();
+    }
+    assert_eq!(old.verify(&minted).await.unwrap_err(), Reason::OverlapEnded);
+    manage.revoke(minted.token.id).await.unwrap();
+    assert_eq!(old.verify(&minted).await.unwrap_err(), Reason::Revoked);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_no_trace() {
+    let store = Arc::new(MemoryStore::new());
+    world(&store, KEYS).await.create(&[]).await;
+    assert!(matches!(refused(&store, &format!("k2:{OTHER}")).await, BuildError::KeyMissing { .. }));
+    // The id that was tried is still free for another key.
+    let another = "k2:ISMhIyEjISMhIyEjISMhIyEjISMhIyEjISMhIyEjISMh";
+    world(&store, &format!("{KEYS},{another}")).await;
 }

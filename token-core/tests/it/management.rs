@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use token_core::testing::CountingStore;
 use token_core::{
-    ChangeId, Edit, EventDetail, Expiry, ExpiryError, Fault, Grants, History, ListFilter, ManageError, MemoryStore,
-    NewToken, OwnerId, Policy, PolicyError, Position, Reason, Rotation, Subject, Time, TokenId, TokenState,
+    Ceiling, ChangeId, Edit, EventDetail, Expiry, ExpiryError, Fault, Grants, History, ListFilter, ManageError,
+    MemoryStore, Networks, NewToken, OwnerId, Policy, PolicyError, Position, Reason, Rotation, Subject, Time, TokenId,
+    TokenState,
 };
 
-use crate::world::{World, actor_id, grants, minutes, name, request};
+use crate::world::{ProjectsRead, World, actor_id, grants, minutes, name, request};
 
 fn owner_id(id: &str) -> OwnerId {
     OwnerId::new(id).unwrap()
@@ -269,6 +270,83 @@ async fn one_change_id_is_one_change() {
     assert_eq!((outcome.subject, outcome.seq), (Subject::Token(first.token.id), 1));
     let foreign = world.tokens.manage(&world.other_owner).outcome(&key(&world.owner)).await;
     assert!(matches!(foreign, Err(ManageError::NotFound)));
+}
+
+/// A request that was late: it found nothing to do, and its repeat must not find something later.
+#[tokio::test]
+async fn a_change_of_nothing_is_a_change_that_was_made() {
+    let world = World::new().await;
+    let minted = world.create(&[]).await;
+    let id = minted.token.id;
+    let key = |key: &str| ChangeId::from_key(world.owner.id(), key);
+    let manage = world.tokens.manage(&world.owner);
+    manage.change_id(key("end")).end_overlap(id).await.unwrap();
+    manage.rotate(id, &Rotation::default()).await.unwrap();
+    manage.change_id(key("end")).end_overlap(id).await.unwrap();
+    assert!(world.verify(&minted).await.is_ok(), "the overlap that began afterwards was ended by a repeat");
+    assert!(matches!(manage.change_id(key("end")).revoke(id).await, Err(ManageError::ChangeIdReused)));
+
+    let ann = owner_id("ann");
+    let admin = world.tokens.manage(&world.admin);
+    let resume = ChangeId::from_key(world.admin.id(), "resume");
+    admin.change_id(resume).resume(&ann).await.unwrap();
+    admin.suspend(&ann).await.unwrap();
+    assert!(admin.change_id(resume).resume(&ann).await.unwrap().suspended_at.is_some());
+    assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::OwnerSuspended);
+    assert!(matches!(admin.resume(&owner_id("nobody")).await, Err(ManageError::OwnerUnknown)));
+    assert_eq!(manage.verify_history(&Subject::Token(id)).await.unwrap(), History::Intact { events: 2 });
+}
+
+/// Every field of a request counts, and what it says of it: lifting a limit is not leaving it.
+#[tokio::test]
+async fn a_change_id_belongs_to_one_request_in_every_field() {
+    let world = World::new().await;
+    let minted = world.create(&["projects:read"]).await;
+    let edits = [
+        Edit { name: Some(name("one")), ..Edit::default() },
+        Edit { name: Some(name("two")), ..Edit::default() },
+        Edit { grants: Some(Grants::default()), ..Edit::default() },
+        Edit { networks: Some(None), ..Edit::default() },
+        Edit { networks: Some(Some(Networks::parse(["10.0.0.0/8"]).unwrap())), ..Edit::default() },
+        Edit { expiry: Some(Expiry::After(minutes(5))), ..Edit::default() },
+        Edit { expiry: Some(Expiry::After(minutes(6))), ..Edit::default() },
+        Edit::default(),
+    ];
+    for (number, first) in edits.iter().enumerate() {
+        let key = ChangeId::from_key(world.owner.id(), &number.to_string());
+        let manage = world.tokens.manage(&world.owner).change_id(key);
+        manage.edit(minted.token.id, first).await.unwrap();
+        for (other, second) in edits.iter().enumerate() {
+            let again = manage.edit(minted.token.id, second).await;
+            assert_eq!(matches!(again, Err(ManageError::ChangeIdReused)), number != other, "{first:?} then {second:?}");
+        }
+        let elsewhere = token_core::Actor::owner(world.owner.id().clone(), owner_id("team"), Ceiling::Everything);
+        let again = world.tokens.manage(&elsewhere).change_id(key).edit(minted.token.id, first).await;
+        assert!(matches!(again, Err(ManageError::ChangeIdReused)));
+    }
+}
+
+#[tokio::test]
+async fn what_a_suspended_owner_has_is_not_renewed() {
+    let world = World::new().await;
+    let minted = world.create(&[]).await;
+    let id = minted.token.id;
+    world.tokens.manage(&world.admin).suspend(&owner_id("ann")).await.unwrap();
+    let manage = world.tokens.manage(&world.owner);
+    let longer = Edit { expiry: Some(Expiry::After(minutes(600))), ..Edit::default() };
+    assert!(matches!(manage.rotate(id, &Rotation::default()).await, Err(ManageError::OwnerSuspended)));
+    assert!(matches!(manage.edit(id, &longer).await, Err(ManageError::OwnerSuspended)));
+    assert!(manage.revoke(id).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_another_service_has_verified_is_nothing_here() {
+    let (one, two) = (World::new().await, World::new().await);
+    let verified = one.verify(&one.create(&["projects:read"]).await).await.unwrap();
+    assert!(one.tokens.require::<ProjectsRead>(&verified).is_ok());
+    assert!(two.tokens.require::<ProjectsRead>(&verified).is_err());
+    assert!(two.tokens.require_some::<ProjectsRead>(&verified).is_err());
+    assert!(two.tokens.require_on::<ProjectsRead>(&verified, "p1").is_err());
 }
 
 #[tokio::test]

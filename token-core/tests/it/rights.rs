@@ -158,6 +158,36 @@ async fn a_narrow_actor_gets_no_value_of_a_wider_token() {
     assert!(manage.revoke(wide.token.id).await.is_ok());
 }
 
+/// A ceiling that is low today may rise tomorrow, and a value that was rotated meanwhile would rise with it.
+#[tokio::test]
+async fn a_lowered_ceiling_gives_no_one_a_value_of_a_wider_token() {
+    let world = World::new().await;
+    let wide = world.create(&["projects:read", "billing:*"]).await;
+    world.roles.set("ann", Some(Ceiling::Only(grants(&["projects:read"]))));
+    let reader = owner("ann", Ceiling::Only(grants(&["projects:read"])));
+    let refused = world.tokens.manage(&reader).rotate(wide.token.id, &Rotation::default()).await;
+    assert!(matches!(refused, Err(ManageError::ExceedsRights(_))));
+    let rename = Edit { name: Some(name("renamed")), ..Edit::default() };
+    let refused = world.tokens.manage(&reader).edit(wide.token.id, &rename).await;
+    assert!(matches!(refused, Err(ManageError::ExceedsRights(_))));
+}
+
+/// During a deployment a token may hold a scope that this version does not know.
+#[tokio::test]
+async fn a_scope_that_this_version_does_not_know_is_a_right_that_a_narrow_actor_lacks() {
+    let store = Arc::new(MemoryStore::new());
+    let newer = World::on(Arc::clone(&store) as _).await;
+    let minted = newer.create(&["projects:read", "billing:read"]).await;
+    let only_projects = crate::world::catalog().into_iter().filter(|scope| scope.name.starts_with("projects"));
+    use chacha20::rand_core::SeedableRng;
+    let rng = chacha20::ChaCha20Rng::from_seed([2; 32]);
+    let older = World::with(store, |builder| builder.catalog(only_projects).rng(rng)).await;
+    let reader = owner("ann", Ceiling::Only(grants(&["projects:read"])));
+    let refused = older.tokens.manage(&reader).rotate(minted.token.id, &Rotation::default()).await;
+    assert!(matches!(refused, Err(ManageError::ExceedsRights(scopes)) if scopes[0].as_str() == "billing:read"));
+    assert!(older.tokens.manage(&older.owner).rotate(minted.token.id, &Rotation::default()).await.is_ok());
+}
+
 #[tokio::test]
 async fn an_admin_gives_an_owner_no_more_than_its_ceiling() {
     let world = World::new().await;

@@ -8,7 +8,9 @@ use token_core::{
     Reason, ResourceId, ResourceSet, Resources, Rotation, ScopeName,
 };
 
-use crate::world::{BillingAll, BillingRead, ProjectsRead, ProjectsWrite, World, grants, minutes, name, request, text};
+use crate::world::{
+    BillingAll, BillingRead, ProjectsRead, ProjectsWrite, World, checksum, grants, minutes, name, request, text,
+};
 
 #[tokio::test]
 async fn a_token_is_verified_with_its_owner_name_and_rights() {
@@ -104,35 +106,16 @@ async fn a_right_selector_with_a_wrong_verifier_is_refused() {
     let (one, two) = (world.create(&[]).await, world.create(&[]).await);
     let lead = "acme_test_".len();
     let mixed = format!("{}{}", &text(&one)[..lead + 16], &text(&two)[lead + 16..lead + 48]);
-    let checksum = checksum(&mixed);
-    assert_eq!(world.present(&format!("{mixed}{checksum}")).await.unwrap_err(), Reason::WrongVerifier);
+    assert_eq!(world.present(&format!("{mixed}{}", checksum(&mixed))).await.unwrap_err(), Reason::WrongVerifier);
     // A single wrong digit, first or last, with a checksum that fits.
     for at in [lead + 16, lead + 47] {
         let mut wrong = text(&one)[..lead + 48].to_owned();
         let digit = if wrong.as_bytes()[at] == b'0' { "1" } else { "0" };
         wrong.replace_range(at..=at, digit);
-        let wrong = format!("{wrong}{}", self::checksum(&wrong));
+        let wrong = format!("{wrong}{}", checksum(&wrong));
         assert_eq!(world.present(&wrong).await.unwrap_err(), Reason::WrongVerifier);
     }
     assert!(world.verify(&one).await.is_ok());
-}
-
-fn checksum(text: &str) -> String {
-    let digits: Vec<char> = ('0'..='9').chain('A'..='Z').chain('a'..='z').collect();
-    let mut crc = u32::MAX;
-    for byte in text.bytes() {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
-        }
-    }
-    let mut rest = !crc;
-    let mut text = Vec::new();
-    for _ in 0..6 {
-        text.push(digits[(rest % 62) as usize]);
-        rest /= 62;
-    }
-    text.iter().rev().collect()
 }
 
 #[tokio::test]

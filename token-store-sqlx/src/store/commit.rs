@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use token_core::{
-    Change, Committed, Event, Owner, OwnerGuard, OwnerId, Sealed, Secret, StoreError, Subject, Time, Token, Write,
+    Change, Committed, Event, Owner, OwnerGuard, OwnerId, Sealed, Secret, Standing, StoreError, Subject, Time, Token,
+    Write,
 };
 
 use super::SqlStore;
@@ -111,9 +112,33 @@ async fn write(session: &mut dyn Session, change: &Change) -> Result<(), Stop> {
             let values = values![value.as_slice(), key.as_str(), expected.as_slice()];
             found(session.execute(sql.into(), &values).await?)?;
         }
+        Write::Nothing(standing) => {
+            stand(session, standing).await?;
+            // The event is stored, and told to whom it concerns.
+            return log(session, change, Some(change.event.at)).await;
+        }
     }
     append(session, &change.event).await?;
-    log(session, change).await
+    log(session, change, None).await
+}
+
+/// The row must be as it was read, and stay so until the end: written as it is, it is locked on every database.
+async fn stand(session: &mut dyn Session, standing: &Standing) -> Result<(), Stop> {
+    let (sql, values) = match standing {
+        Standing::Token { id, revision } => {
+            let sql = "UPDATE api_tokens SET revision = revision WHERE id = ? AND revision = ?";
+            (sql, values![*id, number(*revision)?])
+        }
+        Standing::Owner { id, revision } => {
+            let sql = "UPDATE api_token_owners SET revision = revision WHERE owner = ? AND revision = ?";
+            (sql, values![id.as_str(), number(*revision)?])
+        }
+        Standing::Meta { key, value } => {
+            let sql = "UPDATE api_token_meta SET value = value WHERE name = ? AND value = ?";
+            (sql, values![key.as_str(), value.as_slice()])
+        }
+    };
+    found(session.execute(sql.into(), &values).await?)
 }
 
 async fn insert_owner(session: &mut dyn Session, owner: &Sealed<Owner>) -> Result<(), Stop> {
@@ -205,13 +230,13 @@ async fn append(session: &mut dyn Session, event: &Event) -> Result<(), Stop> {
 }
 
 /// The change's own row, by which it is known again, fed to caches and delivered.
-async fn log(session: &mut dyn Session, change: &Change) -> Result<(), Stop> {
+async fn log(session: &mut dyn Session, change: &Change, delivered: Option<Time>) -> Result<(), Stop> {
     let event = &change.event;
     let token = match event.subject {
         Subject::Token(id) => Some(id),
         Subject::Owner(_) | Subject::Policy => None,
     };
-    let sql = "INSERT INTO api_token_changes (change_id, fingerprint, subject, owner, token, seq, at) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO api_token_changes (change_id, fingerprint, subject, owner, token, seq, at, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     let values = values![
         change.id.as_bytes(),
         change.fingerprint.as_bytes(),
@@ -220,6 +245,7 @@ async fn log(session: &mut dyn Session, change: &Change) -> Result<(), Stop> {
         token,
         number(event.seq)?,
         event.at,
+        delivered,
     ];
     found(session.execute(sql.into(), &values).await?)
 }

@@ -75,7 +75,7 @@ impl Work for Claim {
 
     async fn run(&self, session: &mut dyn Session) -> Result<End<Vec<Delivery>>, Failure> {
         let found = session.query(CLAIMABLE.into(), &values![self.now, self.now, self.limit]).await?;
-        let claimed: Vec<Delivery> = found.iter().map(|row| delivery(&**row)).collect::<Result<_, _>>()?;
+        let claimed: Vec<Delivery> = found.iter().filter_map(|row| delivery(&**row)).collect();
         for chunk in claimed.chunks(CHUNK) {
             let (marks, ids) = list(chunk.iter().map(|delivery| Value::from(delivery.cursor)));
             let sql = format!("UPDATE api_token_changes SET claimed_until = ? WHERE id IN ({marks})");
@@ -87,8 +87,10 @@ impl Work for Claim {
     }
 }
 
-fn delivery(row: &dyn Row) -> Result<Delivery, BadColumn> {
-    Ok(Delivery { cursor: Cursor(row.need_int("cursor_id")?), event: rows::event(row)? })
+/// One event that was tampered with keeps no other from being delivered. It stays undelivered, and its history names it.
+fn delivery(row: &dyn Row) -> Option<Delivery> {
+    let read = || Ok(Delivery { cursor: Cursor(row.need_int("cursor_id")?), event: rows::event(row)? });
+    read().map_err(|error: BadColumn| tracing::error!(%error, "an event can't be read, and is not delivered")).ok()
 }
 
 /// Marks events as delivered.

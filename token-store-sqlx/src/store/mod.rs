@@ -38,8 +38,8 @@ impl SqlStore {
     /// A missing file is made, with permissions for its owner alone, and the tables are made or brought up to date.
     /// A database that takes no writes (`?mode=ro`) opens if its tables are up to date.
     ///
-    /// The file is kept in WAL mode, with a lock for one writer at a time across all processes. Nothing waits for
-    /// longer than some seconds.
+    /// The file is kept in WAL mode, with a lock for one writer at a time across all processes. Nothing waits for ever: a change
+    /// gives up after about half a minute of others holding the lock.
     ///
     /// # Errors
     /// [`OpenError`] if the address can't be read, the file can't be made, or the database fails.

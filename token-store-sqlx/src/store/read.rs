@@ -81,28 +81,36 @@ impl SqlStore {
         self.all(EVENTS.into(), &values![subject.to_string(), after, limit], rows::event).await
     }
 
-    /// Steps from key to key through the indexes: the cost is in the number of keys, not of rows.
+    /// Steps from key to key through the indexes: the cost is in the number of keys, not of rows. A key of secrets is then looked
+    /// for among those that may be live.
     pub(super) async fn key_ids(&self) -> Result<Vec<KeyId>, StoreError> {
-        const NEXT: [&str; 3] = [
-            "SELECT min(key_id) AS key_id FROM api_token_secrets WHERE key_id > ?",
+        const NEXT: [&str; 2] = [
             "SELECT min(seal_key) AS key_id FROM api_tokens WHERE seal_key > ?",
             "SELECT min(seal_key) AS key_id FROM api_token_owners WHERE seal_key > ?",
         ];
+        const NEXT_OF_SECRETS: &str = "SELECT min(key_id) AS key_id FROM api_token_secrets WHERE key_id > ?";
+        const MAY_BE_LIVE: &str = "SELECT s.key_id FROM api_token_secrets s JOIN api_tokens t ON t.id = s.token \
+             WHERE s.key_id = ? AND t.revoked_at IS NULL \
+             AND (s.generation = t.current_generation OR s.generation = t.old_generation) LIMIT 1";
         let mut keys: Vec<KeyId> = Vec::new();
         for next in NEXT {
-            let mut last = String::new();
-            let key = |row: &dyn Row| {
-                if row.text("key_id")?.is_some() { row.need_parsed("key_id").map(Some) } else { Ok(None) }
-            };
-            while let Some(key) =
-                self.first::<Option<KeyId>>(next.into(), &values![last.as_str()], key).await?.flatten()
-            {
-                key.as_str().clone_into(&mut last);
-                keys.push(key);
-            }
+            keys.extend(self.distinct_keys(next).await?);
+        }
+        for key in self.distinct_keys(NEXT_OF_SECRETS).await? {
+            keys.extend(self.first(MAY_BE_LIVE.into(), &values![key.as_str()], key_id).await?.flatten());
         }
         keys.sort_unstable();
         keys.dedup();
+        Ok(keys)
+    }
+
+    async fn distinct_keys(&self, next: &'static str) -> Result<Vec<KeyId>, StoreError> {
+        let mut keys: Vec<KeyId> = Vec::new();
+        let mut last = String::new();
+        while let Some(key) = self.first(next.into(), &values![last.as_str()], key_id).await?.flatten() {
+            key.as_str().clone_into(&mut last);
+            keys.push(key);
+        }
         Ok(keys)
     }
 
@@ -127,6 +135,10 @@ impl SqlStore {
         let rows = self.read(sql, values).await?;
         Ok(rows.first().map(|row| read(&**row)).transpose()?)
     }
+}
+
+fn key_id(row: &dyn Row) -> Result<Option<KeyId>, BadColumn> {
+    if row.text("key_id")?.is_some() { row.need_parsed("key_id").map(Some) } else { Ok(None) }
 }
 
 pub(super) fn fact(row: &dyn Row) -> Result<Vec<u8>, BadColumn> {

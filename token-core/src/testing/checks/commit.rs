@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::change::{Change, Committed, Outcome, OwnerGuard, Write};
+use crate::change::{Change, Committed, Outcome, OwnerGuard, Standing, Write};
 use crate::clock::Time;
 use crate::event::{Event, EventDetail, Subject};
 use crate::policy::Policy;
 use crate::store::TokenStore;
-use crate::testing::sample::{Checked, Sample, ensure, same, time};
+use crate::testing::sample::{Checked, LEASE, Sample, ensure, same, time};
 use crate::text::{ActorId, OwnerId};
 use crate::token::{SecretRef, Token};
 
@@ -249,4 +249,49 @@ pub(in crate::testing) async fn outcome_is_known(store: Arc<dyn TokenStore>) -> 
     sample.done(&*store, &change).await?;
     let outcome = Outcome { fingerprint: change.fingerprint, event: change.event.clone() };
     same("the outcome", &store.outcome(&change.id).await?, &Some(outcome))
+}
+
+pub(in crate::testing) async fn nothing_is_noted(store: Arc<dyn TokenStore>) -> Checked {
+    let sample = Sample::new()?;
+    let (token, _) = sample.stored(&*store, "u1", "one").await?;
+    let (change, owner) = {
+        let owner = store.owner(&token.owner).await?.ok_or("the owner was not stored")?;
+        sample.suspend(owner.unverified())?
+    };
+    sample.done(&*store, &change).await?;
+    store.meta_or_insert("fact", b"a").await?;
+    let delivered = store.claim(time(0), LEASE, 10).await?;
+    store.ack(&delivered.iter().map(|delivery| delivery.cursor).collect::<Vec<_>>(), time(0)).await?;
+
+    let created = store.events(&Subject::Token(token.id), 0, 10).await?.remove(0);
+    let suspended = change.event;
+    let (id, revision) = (token.id, token.revision);
+    let key = || "fact".to_owned();
+    for (event, stands, has_changed) in [
+        (&created, Standing::Token { id, revision }, Standing::Token { id, revision: revision + 1 }),
+        (
+            &suspended,
+            Standing::Owner { id: owner.id.clone(), revision: owner.revision },
+            Standing::Owner { id: owner.id.clone(), revision: owner.revision - 1 },
+        ),
+        (
+            &suspended,
+            Standing::Meta { key: key(), value: b"a".to_vec() },
+            Standing::Meta { key: key(), value: b"A".to_vec() },
+        ),
+    ] {
+        let conflict = sample.change(event.clone(), Write::Nothing(has_changed))?;
+        same("nothing, on a row that has changed", &store.commit(&conflict).await?, &Committed::Conflict)?;
+        ensure(store.outcome(&conflict.id).await?.is_none(), || "its id was stored".into())?;
+        let change = sample.change(event.clone(), Write::Nothing(stands))?;
+        sample.done(&*store, &change).await?;
+        let outcome = Outcome { fingerprint: change.fingerprint, event: event.clone() };
+        same("the outcome of nothing", &store.outcome(&change.id).await?, &Some(outcome.clone()))?;
+        same("nothing again", &store.commit(&change).await?, &Committed::Repeat(outcome))?;
+    }
+    same("the events", &store.events(&Subject::Token(id), 0, 10).await?, &vec![created])?;
+    let stored = store.token(id).await?.ok_or("the token is gone")?;
+    same("the token", stored.unverified(), &token)?;
+    let again = store.claim(time(10_000), LEASE, 10).await?;
+    ensure(again.is_empty(), || "an event was delivered again for nothing".into())
 }

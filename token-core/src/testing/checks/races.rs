@@ -276,6 +276,9 @@ fn replay(fixed: &Token, events: &[Event]) -> Checked<Token> {
                 token.revoked_at = Some(event.at);
                 token.superseded = None;
             }
+            EventDetail::Resealed { name, grants, networks, expires_at, revoked_at, secret, superseded } => {
+                token = Token { name, grants, networks, expires_at, revoked_at, current: secret, superseded, ..token };
+            }
             _ => {}
         }
         token.revision += 1;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::change::ChangeId;
 use crate::clock::Time;
-use crate::event::Subject;
+use crate::event::{EventDetail, Subject};
 use crate::owner::Owner;
-use crate::secret::Selector;
+use crate::secret::{Generation, Secret, Selector};
 use crate::store::{Position, TokenStore};
 use crate::testing::sample::{Checked, Sample, ensure, same, time};
 use crate::text::{KeyId, OwnerId};
-use crate::token::{Token, TokenId};
+use crate::token::{SecretRef, Superseded, Token, TokenId};
 use crate::usage::Usage;
 
 use super::list::query;
@@ -115,12 +115,26 @@ pub(in crate::testing) async fn unknown_is_nothing(store: Arc<dyn TokenStore>) -
 pub(in crate::testing) async fn keys_are_all_named(store: Arc<dyn TokenStore>) -> Checked {
     let sample = Sample::new()?;
     ensure(store.keys().await?.is_empty(), || "an empty store names keys".into())?;
-    let (token, mut secret) = sample.token("u1", "keys")?;
-    secret.key = KeyId::new("only-of-a-secret")?;
-    sample.store(&*store, token, secret).await?;
+    let under = |key: &str, secret: Secret| KeyId::new(key).map(|key| Secret { key, ..secret });
+    let (token, secret) = sample.token("u1", "rotated twice")?;
+    let mut token = sample.store(&*store, token, under("ended", secret)?).await?;
+    for (number, key) in [(2, "superseded"), (3, "current")] {
+        let secret = sample.secret(token.id, Generation::new(number).ok_or("no generation")?)?;
+        let current = SecretRef { generation: secret.generation, selector: secret.selector };
+        let superseded = Some(Superseded { secret: token.current, until: time(1) });
+        let detail = EventDetail::Rotated { secret: current, superseded, expires_at: None };
+        let next = Token { current, superseded, ..token };
+        let (change, after) = sample.update(&next, &detail, Some(under(key, secret)?))?;
+        sample.done(&*store, &change).await?;
+        token = after;
+    }
+    let (token, secret) = sample.token("u1", "revoked")?;
+    let token = sample.store(&*store, token, under("of-a-revoked-token", secret)?).await?;
+    let (change, _) = sample.revoke(&token, time(0))?;
+    sample.done(&*store, &change).await?;
     let mut keys = store.keys().await?;
     keys.sort();
-    same("keys in use", &keys, &vec![KeyId::new("only-of-a-secret")?, KeyId::new("test-1")?])
+    same("keys in use", &keys, &[KeyId::new("current")?, KeyId::new("superseded")?, KeyId::new("test-1")?].into())
 }
 
 pub(in crate::testing) async fn events_come_in_order(store: Arc<dyn TokenStore>) -> Checked {

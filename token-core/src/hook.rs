@@ -1,0 +1,57 @@
+//! Running what the host has written: its panics and its delays end in an error, not in ours.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_timer::Delay;
+
+/// Why a hook of the host gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HookError {
+    #[error("a hook of the host panicked")]
+    Panicked,
+    #[error("a hook of the host did not answer in time")]
+    TimedOut,
+}
+
+/// The answer of a hook, or that it panicked.
+pub(crate) async fn caught<T>(hook: impl Future<Output = T>) -> Result<T, HookError> {
+    let mut hook = pin!(hook);
+    // The future is never polled again after a panic, so nothing half-changed is seen.
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| hook.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(HookError::Panicked)),
+    })
+    .await
+}
+
+/// The answer of a hook, or that it panicked or took longer than `limit`.
+pub(crate) async fn caught_within<T>(limit: Duration, hook: impl Future<Output = T>) -> Result<T, HookError> {
+    let mut hook = pin!(caught(hook));
+    let mut limit = pin!(Delay::new(limit));
+    poll_fn(|context| match hook.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(answer),
+        Poll::Pending => limit.as_mut().poll(context).map(|()| Err(HookError::TimedOut)),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_panics_and_delays_are_told_apart() {
+        let long = Duration::from_secs(3600);
+        assert!(matches!(caught_within(long, async { 1 }).await, Ok(1)));
+        assert!(matches!(
+            caught_within::<()>(long, async { panic!("a bug of the host's") }).await,
+            Err(HookError::Panicked)
+        ));
+        let hanging = std::future::pending::<()>();
+        assert!(matches!(caught_within(Duration::from_millis(1), hanging).await, Err(HookError::TimedOut)));
+    }
+}
