@@ -114,6 +114,19 @@ def encode_owner(owner):
     return e.out
 
 
+def encode_policy(row):
+    policy = row["policy"]
+    e = Encoder("api-tokens/policy/v1")
+    e.number(policy["live_tokens_per_owner"])
+    e.option(policy["max_lifetime"], e.number)
+    e.number(int(policy["never_expires"]))
+    e.number(policy["default_lifetime"])
+    e.number(policy["max_overlap"])
+    e.number(policy["default_overlap"])
+    e.head(row["head"])
+    return e.out
+
+
 def encode_event(event):
     e = Encoder("api-tokens/event/v1")
     e.text(event["subject"])
@@ -243,6 +256,20 @@ def seal_vectors():
         {"id": "u/1", "suspended_at": NOW, "revision": 2, "head": head},
     ]
 
+    day = 86_400
+    policy = {
+        "live_tokens_per_owner": 100,
+        "max_lifetime": 365 * day,
+        "never_expires": False,
+        "default_lifetime": 90 * day,
+        "max_overlap": 7 * day,
+        "default_overlap": day,
+    }
+    policies = [
+        {"policy": policy, "head": {"seq": 0, "hash": "00" * 32, "at": 0}},
+        {"policy": {**policy, "max_lifetime": None, "never_expires": True}, "head": head},
+    ]
+
     def sealed(row, encode):
         encoded = encode(row)
         return {"row": row, "encoded": encoded.hex(), "seal": hmac.digest(key, encoded, "sha256").hex()}
@@ -251,6 +278,7 @@ def seal_vectors():
         "master": base64.b64encode(MASTER).decode(),
         "tokens": [sealed(row, encode_token) for row in [plain, full]],
         "owners": [sealed(row, encode_owner) for row in owners],
+        "policies": [sealed(row, encode_policy) for row in policies],
     }
 
 

@@ -24,8 +24,10 @@ const MASTER_KEY_MAX: usize = 1024;
 /// One or more master keys, the first of which makes everything new.
 ///
 /// Written as `id:base64,id:base64` (commas or white space between keys), each key at least 32 random bytes.
-/// To change keys, put a new one first and keep the old ones while anything made with them lives: an old digest
-/// still verifies, and is remade under the first key as its token is used.
+/// To change keys, put the new one behind the old one on every node, and then in front on every node: a node that lacks the key of
+/// a digest can't verify it, and answers 503. An old digest still verifies, and is remade under the first key as its token is used; seals are
+/// renewed as rows change, or by [`Manage::reseal`](crate::Manage::reseal), [`reseal_owner`](crate::Manage::reseal_owner) and
+/// [`set_policy`](crate::Manage::set_policy). The old key can go once the service builds without it.
 ///
 /// Only subkeys are held in memory: HKDF-SHA256 (RFC 5869) of each master key, without salt, with
 /// `info = "api-tokens/v1/" + purpose`.

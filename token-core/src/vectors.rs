@@ -9,6 +9,7 @@ use crate::format::{ParseError, TokenFormat};
 use crate::keyring::Keyring;
 use crate::network::Networks;
 use crate::owner::Owner;
+use crate::policy::{Policy, PolicyRow};
 use crate::scope::{Grant, Grants};
 use crate::seal::Sealed;
 use crate::secret::{Generation, Selector};
@@ -152,6 +153,12 @@ fn encodings_and_seals() {
         master: String,
         tokens: Vec<Row<TokenRow>>,
         owners: Vec<Row<OwnerRow>>,
+        policies: Vec<Row<PolicyVector>>,
+    }
+    #[derive(Deserialize)]
+    struct PolicyVector {
+        policy: Policy,
+        head: Head,
     }
     #[derive(Deserialize)]
     struct Row<T> {
@@ -188,7 +195,10 @@ fn encodings_and_seals() {
     }
     let vectors: Vectors = serde_json::from_str(include_str!("../../vectors/seal.json")).unwrap();
     let keyring = keyring(&vectors.master);
-    assert_eq!((vectors.tokens.len(), vectors.owners.len()), (2, 2));
+    assert_eq!((vectors.tokens.len(), vectors.owners.len(), vectors.policies.len()), (2, 2, 2));
+    for Row { row, encoded, seal } in vectors.policies {
+        check(PolicyRow { policy: row.policy, head: row.head.build() }, &encoded, &seal, &keyring);
+    }
     for Row { row, encoded, seal } in vectors.tokens {
         let superseded = row.superseded.as_ref();
         let token = Token {
