@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use crate::scope::Ceiling;
 use crate::text::OwnerId;
 
-/// The host's word on its owners. Asked when a token is loaded and when one is made, edited or rotated, so that a
-/// token never does more than its owner may at present, and a deactivated owner's tokens stop.
+/// The host's word on its owners. Asked when a token has shown that it knows its secret, and when one is made, edited or rotated, so
+/// that a token never does more than its owner may at present, and a deactivated owner's tokens stop.
 #[async_trait]
 pub trait Ceilings: Send + Sync + 'static {
     /// The most that the owner may do; `None` if there is no such owner, or it is deactivated.

@@ -10,18 +10,22 @@ use crate::scope::Grants;
 use crate::text::{OwnerId, TokenName};
 use crate::token::Token;
 
+// A field that is added later, and not given, must not change what a request was: fingerprints outlive versions.
 /// A request for a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewToken {
     /// Whom it acts for; `None` is the actor's own owner. Only an admin may name another.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<OwnerId>,
     /// What to call it.
     pub name: TokenName,
     /// What it may do. Empty grants allow nothing.
     pub grants: Grants,
     /// Where it may be used from; `None` is anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub networks: Option<Networks>,
     /// Its end; `None` is the policy's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Expiry>,
 }
 

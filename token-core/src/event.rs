@@ -116,14 +116,17 @@ impl EventHead {
     /// Whatever happens to the rows of events, the break in the chain stays for the check of the history to name: the event is
     /// linked to what a *sound* row says, and behind a row that is not sound to nothing at all. `skip` leaves numbers free for
     /// those that forged events have taken.
-    pub(crate) fn despite_tampering(self, sound: bool, skip: u64) -> EventHead {
-        // Numbers that no honest history reaches.
-        let plausible = self.seq < 1 << 40;
-        EventHead {
-            seq: if plausible { self.seq } else { 0 }.saturating_add(skip),
-            hash: if sound { self.hash } else { EventHash([0xff; 32]) },
-            at: self.at,
-        }
+    pub(crate) fn despite_tampering(self, sound: bool, skip: u64, now: Time) -> EventHead {
+        // No honest history reaches such a number.
+        let seq = if self.seq < 1 << 40 { self.seq } else { 0 };
+        let seq = seq.saturating_add(skip);
+        if sound { EventHead { seq, ..self } } else { EventHead { seq, hash: EventHash([0xff; 32]), at: now } }
+    }
+
+    /// The same, with a time that is not past `now`: one that was read from rows that can't be believed would hold all that
+    /// follows in the future.
+    pub(crate) fn not_after(self, now: Time) -> EventHead {
+        EventHead { at: self.at.min(now), ..self }
     }
 
     pub(crate) fn encode(&self, encoder: &mut Encoder) {

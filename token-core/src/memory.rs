@@ -19,7 +19,7 @@ use crate::seal::Sealed;
 use crate::secret::{Generation, Secret, Selector};
 use crate::store::{Cursor, Delivery, Feed, ListFilter, ListQuery, Loaded, Page, Position, StoreError, TokenStore};
 use crate::text::{KeyId, OwnerId};
-use crate::token::{SecretRef, Token, TokenId, TokenState};
+use crate::token::{SecretRef, SecretState, Token, TokenId, TokenState};
 use crate::usage::{HourOfUse, LastUse, RefusalTally, Tallies, Usage};
 
 /// A [`TokenStore`] in memory.
@@ -391,15 +391,16 @@ impl TokenStore for MemoryStore {
         Ok(self.lock().purge(before, keep_undelivered, limit))
     }
 
-    async fn keys(&self) -> Result<Vec<KeyId>, StoreError> {
+    async fn keys(&self, now: Time) -> Result<Vec<KeyId>, StoreError> {
         let state = self.lock();
+        let live = |token: &&Sealed<Token>| token.unverified().state(now) == TokenState::Live;
         let needed = |secret: &&Secret| {
             let named = SecretRef { generation: secret.generation, selector: secret.selector };
-            let token = state.tokens.get(&secret.token).map(Sealed::unverified);
-            token.is_some_and(|token| token.revoked_at.is_none() && token.names(named))
+            let token = state.tokens.get(&secret.token).filter(live);
+            token.is_some_and(|token| token.unverified().secret_state(named, now) != SecretState::Ended)
         };
         let mut keys: Vec<KeyId> = state.secrets.values().filter(needed).map(|secret| secret.key.clone()).collect();
-        keys.extend(state.tokens.values().map(|token| token.seal().key.clone()));
+        keys.extend(state.tokens.values().filter(live).map(|token| token.seal().key.clone()));
         keys.extend(state.owners.values().map(|owner| owner.seal().key.clone()));
         keys.sort_unstable();
         keys.dedup();

@@ -40,6 +40,7 @@ pub struct Rotation {
     /// What becomes of the secrets that are there.
     pub replace: Replace,
     /// A new expiry of the token; `None` keeps the one it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Expiry>,
 }
 

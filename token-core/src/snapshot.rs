@@ -57,16 +57,18 @@ impl Snapshot {
 
     /// Whether the secret may be used, from this address at this moment, its verifier and the scope aside.
     pub(crate) fn standing(&self, address: Option<IpAddr>, now: Time) -> Result<(), Reason> {
-        // A revoked token says so even when its owner is gone; a broken row says nothing that can be believed.
-        match self.sound {
-            Err(Reason::OwnerMissing) | Ok(()) => {}
-            Err(reason) => return Err(reason),
+        // A broken row says nothing that can be believed. One that is dead by its own word needs neither owner nor key to be refused.
+        if self.sound == Err(Reason::BrokenSeal) {
+            return Err(Reason::BrokenSeal);
         }
         // A clock that was set back does not bring back what had ended by the token's last change.
         let now = now.max(self.token.head.at);
         let state = self.token.state(now);
         if state == TokenState::Revoked {
             return Err(Reason::Revoked);
+        }
+        if state == TokenState::Expired && self.sound == Err(Reason::UnknownKey) {
+            return Err(Reason::Expired);
         }
         self.sound?;
         if self.suspended {

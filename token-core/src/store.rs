@@ -16,7 +16,7 @@ use crate::refusal::Reason;
 use crate::seal::Sealed;
 use crate::secret::{Secret, Selector};
 use crate::text::{KeyId, OwnerId, TokenName};
-use crate::token::{SecretRef, Token, TokenId};
+use crate::token::{SecretRef, SecretState, Token, TokenId, TokenState};
 use crate::usage::{Tallies, Usage};
 
 /// Where tokens are kept. Object-safe; the service holds an `Arc<dyn TokenStore>`.
@@ -83,9 +83,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Answers how many tokens were deleted.
     async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError>;
 
-    /// The ids of all keys that are still needed: those of seals, and those of digests of the current and the superseded secrets
-    /// of tokens that are not revoked.
-    async fn keys(&self) -> Result<Vec<KeyId>, StoreError>;
+    /// The ids of all keys that are still needed at `now`: those of owners' seals, and of tokens that are live, those of their seals and
+    /// of the digests of their secrets that are current, or superseded with an overlap that has not ended.
+    async fn keys(&self, now: Time) -> Result<Vec<KeyId>, StoreError>;
 
     /// A value from the table of facts.
     async fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
@@ -108,15 +108,14 @@ pub struct Loaded {
 impl Loaded {
     /// Why a secret is refused that can't be verified for want of its key: what has ended needs no key to be refused, and all
     /// else is the service's mistake.
-    pub(crate) fn without_key(&self) -> Reason {
+    pub(crate) fn without_key(&self, now: Time) -> Reason {
         let token = self.token.unverified();
         let secret = SecretRef { generation: self.secret.generation, selector: self.secret.selector };
-        if token.revoked_at.is_some() {
-            Reason::Revoked
-        } else if !token.names(secret) {
-            Reason::OverlapEnded
-        } else {
-            Reason::UnknownKey
+        match (token.state(now), token.secret_state(secret, now)) {
+            (TokenState::Revoked, _) => Reason::Revoked,
+            (TokenState::Expired, _) => Reason::Expired,
+            (TokenState::Live, SecretState::Ended) => Reason::OverlapEnded,
+            (TokenState::Live, _) => Reason::UnknownKey,
         }
     }
 }

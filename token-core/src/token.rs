@@ -168,12 +168,6 @@ impl Token {
         }
     }
 
-    /// Whether the secret is the current or the superseded one, its overlap running or over.
-    #[must_use]
-    pub fn names(&self, secret: SecretRef) -> bool {
-        secret == self.current || self.superseded.is_some_and(|old| old.secret == secret)
-    }
-
     /// The superseded secret, if its overlap has not ended at `now`.
     #[must_use]
     pub fn overlap(&self, now: Time) -> Option<Superseded> {

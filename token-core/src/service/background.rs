@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use crate::audit::AuditSink;
 use crate::event::Subject;
 use crate::hook::caught_within;
 use crate::store::{Cursor, Delivery, StoreError};
+use crate::tally::Tally;
+use crate::usage::Tallies;
 
 use super::Tokens;
 
@@ -38,6 +41,7 @@ const DELIVERY_LIMIT: Duration = Duration::from_secs(10);
 pub struct Background {
     worker: Worker,
     running: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    turned: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -48,7 +52,7 @@ struct Worker {
 
 impl Background {
     pub(super) fn new(tokens: Tokens, sink: Option<Arc<dyn AuditSink>>) -> Background {
-        Background { worker: Worker { tokens, sink }, running: None }
+        Background { worker: Worker { tokens, sink }, running: None, turned: AtomicBool::new(false) }
     }
 
     /// One round by hand, for tests and for hosts without a runtime: stores the usage counted so far and delivers the events
@@ -58,6 +62,7 @@ impl Background {
     /// [`StoreError`] if the store failed; usage is kept for the next round. A failing sink is logged, and its event is
     /// delivered again once its lease has ended.
     pub async fn turn(&self) -> Result<(), StoreError> {
+        self.turned.store(true, Ordering::Relaxed);
         self.worker.turn().await
     }
 }
@@ -65,6 +70,17 @@ impl Background {
 impl std::fmt::Debug for Background {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Background").field("running", &self.running.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if self.running.is_none() && !self.turned.load(Ordering::Relaxed) {
+            tracing::warn!(
+                "the background was dropped without being run: usage is not stored and events are not delivered; spawn it: \
+                 tokio::spawn(background)"
+            );
+        }
     }
 }
 
@@ -92,11 +108,28 @@ impl Tokens {
         if tallies.is_empty() {
             return Ok(());
         }
-        let stored = inner.store.record(&tallies).await;
-        if stored.is_err() {
-            inner.tally.put_back(tallies);
-        }
-        stored
+        let unwritten = Unwritten { tally: &inner.tally, tallies };
+        inner.store.record(&unwritten.tallies).await?;
+        unwritten.written();
+        Ok(())
+    }
+}
+
+/// Tallies on their way to the store. Put back unless they arrive, be it for an error or for a caller who gives up.
+struct Unwritten<'a> {
+    tally: &'a Tally,
+    tallies: Tallies,
+}
+
+impl Unwritten<'_> {
+    fn written(mut self) {
+        self.tallies = Tallies::default();
+    }
+}
+
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        self.tally.put_back(std::mem::take(&mut self.tallies));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::audit::AuditSink;
 use crate::bearer::Sources;
 use crate::ceiling::{Ceilings, NoCeilings};
 use crate::clock::{Clock, SystemClock};
-use crate::event::EventHead;
+use crate::event::{EventHead, Subject};
 use crate::format::{PrefixError, TokenFormat};
 use crate::keyring::Keyring;
 use crate::policy::{Policy, PolicyError, PolicyRow};
@@ -209,14 +209,13 @@ impl Builder<Keyring> {
         let catalog = Catalog::new(choices.scopes)?;
         let realm = choices.realm.as_deref().map_or(Ok(Realm::default()), Realm::new)?;
         choices.policy.check()?;
-        check_keys(&keyring, &*choices.store).await?;
-
-        let policy = Sealed::new(PolicyRow { policy: choices.policy, head: EventHead::START }, &keyring);
-        let corrupt = |error| StoreError::new(Fault::Corrupt, error);
-        let stored = choices.store.meta_or_insert(POLICY_KEY, &policy.to_bytes().map_err(corrupt)?).await?;
-        let stored = Sealed::<PolicyRow>::from_bytes(&stored).map_err(corrupt)?;
-        if !keyring.holds(&stored.seal().key) {
-            return Err(BuildError::KeyMissing { id: stored.seal().key.clone() });
+        let store = &*choices.store;
+        check_keys(&keyring, store, choices.clock.now()).await?;
+        // A policy that is gone while its history is there was taken away: no other comes in its place but from an admin.
+        if store.events(&Subject::Policy, 0, 1).await?.is_empty() {
+            let row = Sealed::new(PolicyRow { policy: choices.policy, head: EventHead::START }, &keyring);
+            let row = row.to_bytes().map_err(|error| StoreError::new(Fault::Other, error))?;
+            store.meta_or_insert(POLICY_KEY, &row).await?;
         }
 
         let tokens = Tokens(Arc::new(Inner {

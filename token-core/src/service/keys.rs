@@ -1,16 +1,22 @@
 //! The keys against the store: deploying a wrong key is an error at start-up, not a refusal of every token.
 
+use crate::clock::Time;
 use crate::keyring::Keyring;
+use crate::policy::PolicyRow;
+use crate::seal::Sealed;
 use crate::store::TokenStore;
 use crate::text::KeyId;
 
-use super::BuildError;
+use super::{BuildError, POLICY_KEY};
 
-/// Compares the check value of every key with the one that the store was first used with, and looks for rows made with
-/// keys that are not on the ring. Keys that are new to the store are noted there.
-pub(super) async fn check_keys(keyring: &Keyring, store: &dyn TokenStore) -> Result<(), BuildError> {
-    // Looked at before anything is noted: a start that fails leaves no trace.
-    if let Some(id) = store.keys().await?.into_iter().find(|id| !keyring.holds(id)) {
+/// Looks for rows that are needed and were made with keys that are not on the ring, and compares the check value of every key
+/// with the one that the store was first used with. Only then are keys that are new to the store noted there: a start that
+/// fails leaves no trace.
+pub(super) async fn check_keys(keyring: &Keyring, store: &dyn TokenStore, now: Time) -> Result<(), BuildError> {
+    let mut needed = store.keys(now).await?;
+    let policy = store.meta(POLICY_KEY).await?.and_then(|stored| Sealed::<PolicyRow>::from_bytes(&stored).ok());
+    needed.extend(policy.map(|row| row.seal().key.clone()));
+    if let Some(id) = needed.into_iter().find(|id| !keyring.holds(id)) {
         return Err(BuildError::KeyMissing { id });
     }
     let noted_as = |id: &KeyId| format!("key-check/{id}");

@@ -48,13 +48,13 @@ impl Tokens {
 }
 
 impl<'a> Manage<'a> {
-    /// Gives the next change this id: done again under the same id, it is one change, and its outcome can be asked for.
+    /// Makes the change of this handle under this id: made again under the same id, it is one change, and its outcome can be asked for.
     pub fn change_id(mut self, id: ChangeId) -> Manage<'a> {
         self.change = Some(id);
         self
     }
 
-    /// Makes the next change only if the token is still at this revision.
+    /// Changes a token or an owner only if it is still at this revision. Creating and setting the policy have none to name.
     pub fn if_revision(mut self, revision: u64) -> Manage<'a> {
         self.revision = Some(revision);
         self
@@ -166,7 +166,7 @@ impl<'a> Manage<'a> {
                 id
             }
         };
-        let mut lost_at = None;
+        let mut lost_at: Option<Expected> = None;
         for _ in 0..operation.attempts() {
             let (event, write, output) = match operation.plan(self, Attempt { now: inner.clock.now(), lost_at }).await?
             {
@@ -185,7 +185,7 @@ impl<'a> Manage<'a> {
                 }
                 Committed::Repeat(outcome) => return self.repeat(operation, fingerprint, outcome).await,
                 Committed::CapReached => return Err(ManageError::CapReached { cap: change.write.cap() }),
-                Committed::Conflict => lost_at = change.write.expected_revision(),
+                Committed::Conflict => lost_at = Some(change.write.expected()),
             }
         }
         Err(ManageError::Contention)
@@ -235,12 +235,13 @@ impl Write {
         }
     }
 
-    /// The revision that the row must still have.
-    fn expected_revision(&self) -> Option<u64> {
+    /// What the row must still be.
+    fn expected(&self) -> Expected {
         match self {
-            Write::UpdateToken { token, .. } => Some(token.unverified().revision.saturating_sub(1)),
-            Write::PutOwner { expected, .. } => Some(expected.unwrap_or(0)),
-            _ => None,
+            Write::UpdateToken { token, .. } => Expected::Revision(token.unverified().revision.saturating_sub(1)),
+            Write::PutOwner { expected, .. } => Expected::Revision(expected.unwrap_or(0)),
+            Write::PutMeta { expected, .. } => Expected::Value(expected.clone()),
+            Write::CreateToken { .. } | Write::Nothing(_) => Expected::Other,
         }
     }
 }
@@ -270,12 +271,26 @@ pub(super) trait Operation: Serialize + Sync {
 }
 
 /// One try of an operation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) now: Time,
-    /// The revision from which the try before was in conflict. If the row is at it still, it was not another change that
-    /// was in the way, but an event that no change of ours has written.
-    pub(super) lost_at: Option<u64>,
+    lost_at: Option<Expected>,
+}
+
+/// What a row was when a change of it was decided.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    Revision(u64),
+    Value(Option<Vec<u8>>),
+    Other,
+}
+
+impl Attempt {
+    /// Whether the try before was in conflict with something else than another change of the row, which is as it was: with an
+    /// event that no change of ours has written, under the number that is next.
+    pub(super) fn number_is_taken(&self, row: &Expected) -> bool {
+        self.lost_at.as_ref() == Some(row)
+    }
 }
 
 /// What an operation decided.

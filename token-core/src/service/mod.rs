@@ -11,19 +11,20 @@ mod verify;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::answer::Realm;
 use crate::bearer::Sources;
 use crate::ceiling::Ceilings;
 use crate::clock::{Clock, Time};
 use crate::format::TokenFormat;
-use crate::hook::caught;
+use crate::hook::caught_within;
 use crate::keyring::Keyring;
 use crate::policy::{Policy, PolicyRow};
 use crate::random::Random;
 use crate::scope::{Catalog, Rights};
-use crate::seal::Sealed;
-use crate::store::{Fault, StoreError, TokenStore};
+use crate::seal::{BrokenSeal, Sealed};
+use crate::store::{StoreError, TokenStore};
 use crate::tally::Tally;
 use crate::text::OwnerId;
 
@@ -55,6 +56,9 @@ struct Inner {
     realm: Realm,
     sources: Sources,
 }
+
+/// How long the host may take to say what an owner may do.
+const CEILING_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where the policy is kept among the facts.
 const POLICY_KEY: &str = "policy";
@@ -114,29 +118,33 @@ struct CeilingUnavailable;
 impl Inner {
     /// What the owner may do at present; `None` if the host does not know it or has deactivated it.
     async fn ceiling(&self, owner: &OwnerId) -> Result<Option<Rights>, CeilingUnavailable> {
-        match caught(self.ceilings.ceiling(owner)).await {
+        // Called inside of the future, so that a panic of the call itself is caught too.
+        match caught_within(CEILING_LIMIT, async { self.ceilings.ceiling(owner).await }).await {
             Ok(Ok(ceiling)) => Ok(ceiling.map(|ceiling| Rights::under(&ceiling, &self.catalog))),
             Ok(Err(error)) => {
                 tracing::error!(%owner, error = %error, "the host could not say what an owner may do");
                 Err(CeilingUnavailable)
             }
-            Err(panicked) => {
-                tracing::error!(%owner, error = %panicked, "the host could not say what an owner may do");
+            Err(failed) => {
+                tracing::error!(%owner, error = %failed, "the host could not say what an owner may do");
                 Err(CeilingUnavailable)
             }
         }
     }
 
-    /// The policy as it is kept, its seal not checked yet, and the bytes it was read from, for a compare-and-set.
-    async fn policy(&self) -> Result<(Sealed<PolicyRow>, Vec<u8>), StoreError> {
-        // Written when the service is built, so it is there.
-        let stored = self.store.meta(POLICY_KEY).await?.ok_or(Fault::Corrupt)?;
-        let row = Sealed::from_bytes(&stored).map_err(|error| StoreError::new(Fault::Corrupt, error))?;
+    /// The policy, and the bytes it was read from, for a compare-and-set. It was written when the service was built: where it is
+    /// gone, or can't be read, it was tampered with like one whose seal does not fit.
+    async fn policy(&self) -> Result<(Result<Sealed<PolicyRow>, BrokenSeal>, Option<Vec<u8>>), StoreError> {
+        let stored = self.store.meta(POLICY_KEY).await?;
+        let row = stored.as_deref().and_then(|stored| Sealed::from_bytes(stored).ok()).ok_or(BrokenSeal::Altered);
         Ok((row, stored))
     }
 
+    async fn policy_row(&self) -> Result<PolicyRow, ManageError> {
+        Ok(self.policy().await?.0?.open(&self.keyring)?)
+    }
+
     async fn policy_in_force(&self) -> Result<Policy, ManageError> {
-        let (row, _) = self.policy().await?;
-        Ok(row.open(&self.keyring)?.policy)
+        Ok(self.policy_row().await?.policy)
     }
 }

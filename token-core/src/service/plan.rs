@@ -14,10 +14,11 @@ use crate::rotation::{Rotation, end_overlap};
 use crate::scope::{Ceiling, Grants, Rights};
 use crate::seal::{BrokenSeal, Sealed};
 use crate::secret::{Generation, Scheme, Secret, TokenText};
+use crate::store::{ListFilter, ListQuery, Position};
 use crate::text::OwnerId;
 use crate::token::{SecretRef, Token, TokenId, TokenState};
 
-use super::manage::{Attempt, Operation, Plan};
+use super::manage::{Attempt, Expected, Operation, Plan};
 use super::{Inner, Manage, ManageError, Minted, POLICY_KEY};
 
 /// Creating a token.
@@ -47,7 +48,10 @@ impl Operation for Create<'_> {
         let expiry = request.expiry.unwrap_or(Expiry::After(policy.default_lifetime));
         let expires_at = expiry.resolve(&policy, now)?;
         let owner_guard = match inner.store.owner(owner).await? {
-            None => OwnerGuard::New(Sealed::new(Owner::new(owner.clone()), &inner.keyring)),
+            None => {
+                manage.check_is_new(owner).await?;
+                OwnerGuard::New(Sealed::new(Owner::new(owner.clone()), &inner.keyring))
+            }
             Some(stored) => {
                 let stored = stored.open(&inner.keyring)?;
                 if stored.suspended_at.is_some() {
@@ -132,9 +136,11 @@ impl Operation for ChangeToken<'_> {
         let sealed = manage.visible(self.id).await?;
         let seal = sealed.check(&inner.keyring).map(drop);
         let mut token = sealed.unverified().clone();
+        manage.check_revision(token.revision)?;
+        let taken = attempt.number_is_taken(&Expected::Revision(token.revision));
+        token.head = inner.head_to_extend(token.head, seal, taken, attempt.now)?;
         // Times that order things never go back, whatever the clock does.
         let now = attempt.now.max(token.head.at);
-        manage.check_revision(token.revision)?;
         let must_be_live = || match token.state(now) {
             TokenState::Live => Ok(()),
             dead => Err(ManageError::NotLive(dead)),
@@ -144,7 +150,7 @@ impl Operation for ChangeToken<'_> {
             TokenChange::Edit(edit) => {
                 seal?;
                 must_be_live()?;
-                manage.check_not_suspended(&token.owner).await?;
+                manage.check_active(&token.owner).await?;
                 let next = edit.apply(&token, &inner.policy_in_force().await?, now)?;
                 match &edit.grants {
                     Some(grants) => manage.check_new_grants(&token.owner, grants).await?,
@@ -159,7 +165,7 @@ impl Operation for ChangeToken<'_> {
             TokenChange::Rotate(rotation) => {
                 seal?;
                 must_be_live()?;
-                manage.check_not_suspended(&token.owner).await?;
+                manage.check_active(&token.owner).await?;
                 manage.check_held_grants(&token.grants)?;
                 let generation = token.current.generation.next().ok_or(ManageError::Contention)?;
                 let (text, secret) = inner.mint(token.id, generation)?;
@@ -181,8 +187,7 @@ impl Operation for ChangeToken<'_> {
                 if token.revoked_at.is_some() && seal.is_ok() {
                     return Ok(token_unchanged(token));
                 }
-                // Neither a row that can't be believed nor a forged event is a reason to leave its token alive.
-                token.head = inner.head_to_extend(token.head, seal, attempt.lost_at == Some(token.revision))?;
+                // A row that can't be believed is no reason to leave its token alive.
                 (Token { revoked_at: Some(now), superseded: None, ..token }, EventDetail::Revoked, None)
             }
             TokenChange::Reseal => {
@@ -193,7 +198,7 @@ impl Operation for ChangeToken<'_> {
                     if ended && token.revoked_at.is_none() {
                         return Err(ManageError::HistoryDisagrees);
                     }
-                    token.head = head;
+                    token.head = inner.head_to_extend(head, Ok(()), taken, now)?.not_after(now);
                 }
                 let detail = resealed(&token);
                 (token, detail, None)
@@ -277,8 +282,10 @@ impl Operation for ChangeOwner<'_> {
             None => (Owner { revision: 0, ..Owner::new(self.owner.clone()) }, Ok(())),
             Some(stored) => (stored.unverified().clone(), stored.check(&inner.keyring).map(drop)),
         };
-        let now = attempt.now.max(owner.head.at);
         manage.check_revision(owner.revision)?;
+        let taken = attempt.number_is_taken(&Expected::Revision(owner.revision));
+        owner.head = inner.head_to_extend(owner.head, seal, taken, attempt.now)?;
+        let now = attempt.now.max(owner.head.at);
         let unchanged = |owner: Owner| {
             let standing = Standing::Owner { id: owner.id.clone(), revision: owner.revision };
             let last = Some((Subject::Owner(owner.id.clone()), owner.head));
@@ -289,7 +296,6 @@ impl Operation for ChangeOwner<'_> {
                 if seal.is_ok() && owner.suspended_at.is_some() {
                     return Ok(unchanged(owner));
                 }
-                owner.head = inner.head_to_extend(owner.head, seal, attempt.lost_at == Some(owner.revision))?;
                 owner.suspended_at = Some(now);
                 EventDetail::Suspended
             }
@@ -312,7 +318,7 @@ impl Operation for ChangeOwner<'_> {
                     if ended && owner.suspended_at.is_none() {
                         return Err(ManageError::HistoryDisagrees);
                     }
-                    owner.head = head;
+                    owner.head = inner.head_to_extend(head, Ok(()), taken, now)?.not_after(now);
                 }
                 EventDetail::OwnerResealed { suspended_at: owner.suspended_at }
             }
@@ -346,23 +352,30 @@ impl Operation for SetPolicy<'_> {
     async fn plan(&self, manage: &Manage<'_>, attempt: Attempt) -> Result<Plan<Policy>, ManageError> {
         manage.check_admin()?;
         self.0.check()?;
-        let keyring = &manage.inner().keyring;
-        let (sealed, stored) = manage.inner().policy().await?;
-        let seal = sealed.check(keyring).map(drop);
-        let row = sealed.unverified();
-        let sealed_now = seal.is_ok() && sealed.seal().key == *keyring.current();
-        if sealed_now && row.policy == *self.0 && manage.may_note(row.head) {
-            let standing = Standing::Meta { key: POLICY_KEY.to_owned(), value: stored };
+        let inner = manage.inner();
+        let keyring = &inner.keyring;
+        let (sealed, stored) = inner.policy().await?;
+        let key_is_current = sealed.as_ref().is_ok_and(|row| row.seal().key == *keyring.current());
+        let row = sealed.and_then(|row| row.open(keyring));
+        if let (Ok(row), Some(stored)) = (&row, &stored)
+            && row.policy == *self.0
+            && key_is_current
+            && manage.may_note(row.head)
+        {
+            let standing = Standing::Meta { key: POLICY_KEY.to_owned(), value: stored.clone() };
             let last = Some((Subject::Policy, row.head));
             return Ok(Plan::Nothing { output: row.policy.clone(), standing, last });
         }
         // A policy that was tampered with is replaced; its history shows that it was.
-        let head = manage.inner().head_to_extend(row.head, seal, false)?;
+        let taken = attempt.number_is_taken(&Expected::Value(stored.clone()));
+        let seal = row.as_ref().map(|_| ()).map_err(|broken| *broken);
+        let head = row.map_or(EventHead::START, |row| row.head);
+        let head = inner.head_to_extend(head, seal, taken, attempt.now)?;
         let detail = EventDetail::PolicyChanged { policy: self.0.clone() };
         let actor = manage.actor.id().clone();
         let event = Event::after(head, Subject::Policy, None, attempt.now, actor, &detail)?;
         let next = Sealed::new(PolicyRow { policy: self.0.clone(), head: event.head() }, keyring);
-        let write = Write::PutMeta { key: POLICY_KEY.to_owned(), expected: Some(stored), value: next.to_bytes()? };
+        let write = Write::PutMeta { key: POLICY_KEY.to_owned(), expected: stored, value: next.to_bytes()? };
         Ok(Plan::change(event, write, self.0.clone()))
     }
 
@@ -407,8 +420,28 @@ impl Manage<'_> {
         self.within(&Rights::under(self.actor.rights(), catalog), &Rights::of(grants, catalog))
     }
 
-    /// What a suspended owner has is neither renewed nor changed, or the suspension would outlive less than the token does.
-    async fn check_not_suspended(&self, owner: &OwnerId) -> Result<(), ManageError> {
+    /// An owner without a row has never had a token, and nothing has happened to it. Where the store says otherwise the row was taken
+    /// away, and with it perhaps a suspension: an admin suspends the owner first, and then resumes it.
+    async fn check_is_new(&self, owner: &OwnerId) -> Result<(), ManageError> {
+        let store = &self.inner().store;
+        let own = ListQuery {
+            owner: Some(owner.clone()),
+            filter: ListFilter::Any,
+            text: None,
+            from: Position::Created(None),
+            now: self.inner().clock.now(),
+            limit: 1,
+        };
+        let events = store.events(&Subject::Owner(owner.clone()), 0, 1).await?;
+        if !events.is_empty() || !store.list(&own).await?.tokens.is_empty() {
+            return Err(ManageError::HistoryDisagrees);
+        }
+        Ok(())
+    }
+
+    /// What an owner has that is suspended, or that the host has deactivated, is neither renewed nor changed.
+    async fn check_active(&self, owner: &OwnerId) -> Result<(), ManageError> {
+        self.ceiling_of(owner).await?;
         let stored = self.inner().store.owner(owner).await?.ok_or(ManageError::OwnerUnknown)?;
         match stored.open(&self.inner().keyring)?.suspended_at {
             None => Ok(()),
@@ -468,20 +501,21 @@ impl Inner {
         Ok((text, secret))
     }
 
-    /// Where a change that must succeed puts its event. `taken` says that the next number was found taken by an event that no
+    /// Where a change puts its event. `taken` says that the next number was found taken by an event that no
     /// change of ours has written.
     fn head_to_extend(
         &self,
         head: EventHead,
         seal: Result<(), BrokenSeal>,
         taken: bool,
+        now: Time,
     ) -> Result<EventHead, ManageError> {
         if seal.is_ok() && !taken {
             return Ok(head);
         }
         // At random, since whoever forges events would guess any other.
         let skip = if taken { 1 + u64::from(u32::from_be_bytes(self.random.array()?)) } else { 0 };
-        Ok(head.despite_tampering(seal.is_ok(), skip))
+        Ok(head.despite_tampering(seal.is_ok(), skip, now))
     }
 
     /// The end of a chain by the events that are stored, for a row whose own word can't be believed, and whether they leave

@@ -142,7 +142,7 @@ impl Manage<'_> {
         Ok(content)
     }
 
-    /// The event that records a change, if a change of this id was made.
+    /// The event that records a change, if a change of this id was made. For one that found nothing to do it is the last event from before.
     ///
     /// # Errors
     /// [`ManageError::NotFound`] if there was none, or it is not for the actor to see.
@@ -181,7 +181,7 @@ impl Manage<'_> {
                 Some(stored) => stored.open(&inner.keyring)?.head,
                 None => EventHead::START,
             },
-            Subject::Policy => inner.policy().await?.0.open(&inner.keyring)?.head,
+            Subject::Policy => inner.policy_row().await?.head,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::format::Parsed;
 use crate::keyring::Verdict;
 use crate::receipt::Receipt;
 use crate::refusal::{Reason, Refusal};
-use crate::scope::{Resources, Scope, ScopeDef};
+use crate::scope::{Resources, Rights, Scope, ScopeDef};
 use crate::secret::{Secret, Selector};
 use crate::snapshot::{Shared, Snapshot};
 use crate::store::Loaded;
@@ -121,17 +121,21 @@ impl Tokens {
         let verdict = inner.keyring.verify(parsed.verifier, loaded.as_ref().map(|loaded| &loaded.secret));
         let Some(loaded) = loaded else { return Err(inner.refuse(Reason::UnknownSelector)) };
         let token = loaded.secret.token;
-        let refuse = |reason| inner.refuse_token(reason, Some(token), inner.clock.now(), None);
+        let at = inner.clock.now();
+        let refuse = |reason| inner.refuse_token(reason, Some(token), at, None);
         match verdict {
             Verdict::Right { .. } => {}
             Verdict::Wrong | Verdict::Unknown => return Err(refuse(Reason::WrongVerifier)),
-            Verdict::UnknownKey => return Err(refuse(loaded.without_key())),
+            Verdict::UnknownKey => return Err(refuse(loaded.without_key(at))),
         }
         let ceiling = inner.ceiling(&loaded.token.unverified().owner).await;
-        let ceiling = ceiling.map_err(|_| refuse(Reason::CeilingUnavailable))?;
+        // Where the host does not answer, what is dead anyway is refused as that.
+        let (ceiling, answered) = match ceiling {
+            Ok(ceiling) => (ceiling, Ok(())),
+            Err(_) => (Some(Rights::default()), Err(Reason::CeilingUnavailable)),
+        };
         let snapshot = Shared::new(Snapshot::new(loaded, ceiling.as_ref(), &inner.keyring, &inner.catalog));
-        let at = inner.clock.now();
-        snapshot.standing(caller.address, at).map_err(refuse)?;
+        snapshot.standing(caller.address, at).and(answered).map_err(refuse)?;
         if verdict == (Verdict::Right { current_key: false }) {
             inner.remake_digest(&parsed, &snapshot.secret);
         }

@@ -193,8 +193,8 @@ impl<H: Hook> TokenStore for HookedStore<H> {
         around!(self, Purge, self.inner.purge(before, keep_undelivered, limit))
     }
 
-    async fn keys(&self) -> Result<Vec<KeyId>, StoreError> {
-        around!(self, Keys, self.inner.keys())
+    async fn keys(&self, now: Time) -> Result<Vec<KeyId>, StoreError> {
+        around!(self, Keys, self.inner.keys(now))
     }
 
     async fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

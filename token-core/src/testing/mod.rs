@@ -22,6 +22,7 @@ mod leak;
 mod promise;
 mod sabotage;
 mod sample;
+mod text;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ pub use hooked::{Call, Counter, CountingStore, Hook, HookedStore};
 pub use leak::LeakSearch;
 pub use promise::{Broken, Promise};
 pub use sabotage::Sabotaged;
+pub use text::{with_checksum, with_wrong_verifier};
 
 /// Checks every promise, each on a fresh store from `open`. Answers what is broken: nothing, for a conformant store.
 pub async fn conformance(open: impl AsyncFn() -> Arc<dyn TokenStore>) -> Vec<Broken> {

@@ -415,8 +415,8 @@ impl TokenStore for Sabotaged {
         }
     }
 
-    async fn keys(&self) -> Result<Vec<KeyId>, StoreError> {
-        let mut keys = self.inner.keys().await?;
+    async fn keys(&self, now: Time) -> Result<Vec<KeyId>, StoreError> {
+        let mut keys = self.inner.keys(now).await?;
         if self.breaks(Promise::KeysAreAllNamed) {
             keys.truncate(1);
         }

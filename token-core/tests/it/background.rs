@@ -107,8 +107,39 @@ async fn a_sink_that_hangs_keeps_no_usage_from_being_stored() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(minutes(1), stored).await.expect("the use was not stored");
+    // Sooner than the sink is given up on.
+    let soon = std::time::Duration::from_secs(7);
+    tokio::time::timeout(soon, stored).await.expect("the use was not stored");
     running.abort();
+}
+
+#[tokio::test]
+async fn a_flush_that_is_given_up_loses_nothing() {
+    struct Stuck(Mutex<bool>);
+
+    #[async_trait]
+    impl Hook for Stuck {
+        async fn before(&self, call: Call) -> Result<(), StoreError> {
+            if call == Call::Record && *self.0.lock().unwrap() {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+    }
+
+    let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Stuck(Mutex::new(true))));
+    let world = World::on(Arc::clone(&store) as _).await;
+    let minted = world.create(&[]).await;
+    world.tokens.tally_use(&world.verify(&minted).await.unwrap());
+    tokio::select! {
+        biased;
+        _ = world.tokens.flush() => panic!("a store that is stuck has answered"),
+        () = std::future::ready(()) => {}
+    }
+    *store.hook().0.lock().unwrap() = false;
+    world.tokens.flush().await.unwrap();
+    let usage = world.tokens.manage(&world.owner).usage(minted.token.id, Time::EPOCH).await.unwrap();
+    assert_eq!(usage.hours[0].count, 1);
 }
 
 #[tokio::test]

@@ -141,18 +141,20 @@ impl Ceilings for BadHook {
 
 #[tokio::test]
 async fn a_hook_that_fails_or_panics_allows_nothing() {
-    let store = Arc::new(MemoryStore::new());
-    let minted = World::on(Arc::clone(&store) as _).await.create(&[]).await;
     for hook in [BadHook(|| Err("the directory is down".into())), BadHook(|| panic!("a bug of the host's"))] {
+        let store = Arc::new(MemoryStore::new());
+        let minted = World::on(Arc::clone(&store) as _).await.create(&[]).await;
         let world = World::with(Arc::clone(&store) as _, |builder| builder.ceilings(hook)).await;
         assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::CeilingUnavailable);
         // Whoever does not know the secret is not told, by a 503, that there is such a token.
-        let wrong = crate::world::with_wrong_verifier(crate::world::text(&minted));
+        let wrong = token_core::testing::with_wrong_verifier(crate::world::text(&minted));
         assert_eq!(world.present(&wrong).await.unwrap_err(), Reason::WrongVerifier);
         let refused = world.tokens.manage(&world.owner).create(&request(&[])).await;
         assert!(matches!(refused, Err(ManageError::CeilingUnavailable)));
         // An incident does not wait for the host's directory.
         let id = minted.token.id;
         assert!(world.tokens.manage(&world.owner).revoke(id).await.unwrap().revoked_at.is_some());
+        // And what is dead is refused as dead, whether the directory answers or not.
+        assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::Revoked);
     }
 }

@@ -6,7 +6,7 @@ use token_core::{
     BuildError, Class, Keyring, MemoryStore, Overlap, OwnerId, Reason, Replace, Rotation, TokenStore, Tokens,
 };
 
-use crate::world::{KEYS, World};
+use crate::world::{KEYS, World, minutes};
 
 const OTHER: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA";
 
@@ -55,6 +55,11 @@ async fn a_new_key_in_front_changes_nothing_for_clients_and_takes_over_as_tokens
     for _ in 0..2 {
         after.tokens.manage(&after.owner).rotate(replaced.token.id, &plain).await.unwrap();
     }
+    // Nor one whose overlap ends by itself, nor a token that is dead.
+    let lapsing = before.create(&[]).await;
+    after.tokens.manage(&after.owner).rotate(lapsing.token.id, &Rotation::default()).await.unwrap();
+    let dead = before.create(&[]).await;
+    before.tokens.manage(&before.owner).revoke(dead.token.id).await.unwrap();
     assert!(after.verify(&used).await.is_ok() && after.verify(&idle).await.is_ok());
     // Old processes, with the old ring, still run beside the new ones: they need the new key to know the new digests.
     let error = refused(&store, KEYS).await;
@@ -71,7 +76,13 @@ async fn a_new_key_in_front_changes_nothing_for_clients_and_takes_over_as_tokens
     manage.reseal_owner(&OwnerId::new("ann").unwrap()).await.unwrap();
     manage.set_policy(&manage.policy().await.unwrap()).await.unwrap();
     after.background.turn().await.unwrap();
-    let alone = world(&store, &new_only).await;
+    // While an overlap runs its key is needed.
+    assert!(matches!(refused(&store, &new_only).await, BuildError::KeyMissing { .. }));
+    after.clock.advance(minutes(25 * 60));
+    let alone =
+        World::keyed(Arc::clone(&store) as _, &new_only, |builder| builder.clock(Arc::clone(&after.clock))).await;
+    assert_eq!(alone.verify(&dead).await.unwrap_err(), Reason::Revoked);
+    assert_eq!(alone.verify(&lapsing).await.unwrap_err(), Reason::OverlapEnded);
     assert!(alone.verify(&used).await.is_ok() && alone.verify(&idle).await.is_ok());
 }
 
@@ -101,7 +112,12 @@ async fn a_start_that_fails_leaves_no_trace() {
     let store = Arc::new(MemoryStore::new());
     world(&store, KEYS).await.create(&[]).await;
     assert!(matches!(refused(&store, &format!("k2:{OTHER}")).await, BuildError::KeyMissing { .. }));
+    // Nor where the policy is all there is of the old key.
+    let empty = Arc::new(MemoryStore::new());
+    world(&empty, KEYS).await;
+    assert!(matches!(refused(&empty, &format!("k2:{OTHER}")).await, BuildError::KeyMissing { .. }));
     // The id that was tried is still free for another key.
     let another = "k2:ISMhIyEjISMhIyEjISMhIyEjISMhIyEjISMhIyEjISMh";
     world(&store, &format!("{KEYS},{another}")).await;
+    world(&empty, &format!("{KEYS},{another}")).await;
 }

@@ -119,6 +119,10 @@ proptest! {
                         let (_, minted) = last.as_ref().unwrap();
                         let verified = world.verify(minted).await.unwrap();
                         prop_assert!(within(&verified, maker, &ceiling));
+                        // Nor later, when the owner's ceiling has risen again.
+                        world.roles.set("ann", Some(Ceiling::Everything));
+                        let verified = world.verify(minted).await.unwrap();
+                        prop_assert!(within(&verified, maker, &Ceiling::Everything));
                     }
                     Err(ManageError::ExceedsRights(scopes)) => prop_assert!(!scopes.is_empty()),
                     Err(other) => prop_assert!(false, "{other}"),

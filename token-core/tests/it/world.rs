@@ -147,30 +147,3 @@ pub(crate) fn name(name: &str) -> TokenName {
 pub(crate) fn minutes(minutes: u64) -> std::time::Duration {
     std::time::Duration::from_secs(60 * minutes)
 }
-
-/// The text with another secret part, and the checksum that belongs to it.
-pub(crate) fn with_wrong_verifier(text: &str) -> String {
-    let mut wrong = text[..text.len() - 6].to_owned();
-    let last = if wrong.ends_with('0') { "1" } else { "0" };
-    wrong.replace_range(wrong.len() - 1.., last);
-    format!("{wrong}{}", checksum(&wrong))
-}
-
-/// CRC-32 (ISO-HDLC) in base62, bit by bit.
-pub(crate) fn checksum(text: &str) -> String {
-    let digits: Vec<char> = ('0'..='9').chain('A'..='Z').chain('a'..='z').collect();
-    let mut crc = u32::MAX;
-    for byte in text.bytes() {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
-        }
-    }
-    let mut rest = !crc;
-    let mut text = Vec::new();
-    for _ in 0..6 {
-        text.push(digits[(rest % 62) as usize]);
-        rest /= 62;
-    }
-    text.iter().rev().collect()
-}

@@ -66,7 +66,7 @@ impl Sqlite {
             // Such a database is gone with its last connection, and a second one would be in the way of the first.
             return Sqlite::on(pool().max_connections(1).connect_lazy_with(options)).await;
         }
-        if mode != Some("ro") {
+        if matches!(mode, None | Some("rwc")) {
             create_private(options.get_filename())?;
         }
         let options = options.create_if_missing(false);

@@ -75,19 +75,22 @@ impl Work for Claim {
 
     async fn run(&self, session: &mut dyn Session) -> Result<End<Vec<Delivery>>, Failure> {
         let found = session.query(CLAIMABLE.into(), &values![self.now, self.now, self.limit]).await?;
-        let claimed: Vec<Delivery> = found.iter().filter_map(|row| delivery(&**row)).collect();
-        for chunk in claimed.chunks(CHUNK) {
-            let (marks, ids) = list(chunk.iter().map(|delivery| Value::from(delivery.cursor)));
+        // One that can't be read is taken too, and delivered to nobody: it neither takes the place of others, nor is it overtaken
+        // within its subject.
+        let cursors: Vec<i64> = found.iter().map(|row| row.need_int("cursor_id")).collect::<Result<_, _>>()?;
+        for chunk in cursors.chunks(CHUNK) {
+            let (marks, ids) = list(chunk.iter().map(|cursor| Value::from(*cursor)));
             let sql = format!("UPDATE api_token_changes SET claimed_until = ? WHERE id IN ({marks})");
             let mut values = Vec::from(values![self.until]);
             values.extend(ids);
             session.execute(sql.into(), &values).await?;
         }
-        Ok(if claimed.is_empty() { End::Undo(claimed) } else { End::Keep(claimed) })
+        let claimed: Vec<Delivery> = found.iter().filter_map(|row| delivery(&**row)).collect();
+        Ok(if cursors.is_empty() { End::Undo(claimed) } else { End::Keep(claimed) })
     }
 }
 
-/// One event that was tampered with keeps no other from being delivered. It stays undelivered, and its history names it.
+/// One event that was tampered with keeps none of another subject from being delivered. Its history names it.
 fn delivery(row: &dyn Row) -> Option<Delivery> {
     let read = || Ok(Delivery { cursor: Cursor(row.need_int("cursor_id")?), event: rows::event(row)? });
     read().map_err(|error: BadColumn| tracing::error!(%error, "an event can't be read, and is not delivered")).ok()

@@ -123,8 +123,8 @@ impl TokenStore for SqlStore {
         self.transact(&purge::Purge { before, keep_undelivered, limit }).await
     }
 
-    async fn keys(&self) -> Result<Vec<KeyId>, StoreError> {
-        self.key_ids().await
+    async fn keys(&self, now: Time) -> Result<Vec<KeyId>, StoreError> {
+        self.key_ids(now).await
     }
 
     async fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -1,10 +1,12 @@
 //! Single rows, the hot lookup first.
 
 use token_core::{
-    ChangeId, Event, KeyId, Loaded, Outcome, Owner, OwnerId, Sealed, Selector, StoreError, Subject, Token, TokenId,
+    ChangeId, Event, KeyId, Loaded, Outcome, Owner, OwnerId, Sealed, Selector, StoreError, Subject, Time, Token,
+    TokenId,
 };
 
 use super::SqlStore;
+use super::list::live;
 use super::work::{CHUNK, list};
 use crate::dialect::{Row, Sql};
 use crate::error::BadColumn;
@@ -81,23 +83,25 @@ impl SqlStore {
         self.all(EVENTS.into(), &values![subject.to_string(), after, limit], rows::event).await
     }
 
-    /// Steps from key to key through the indexes: the cost is in the number of keys, not of rows. A key of secrets is then looked
-    /// for among those that may be live.
-    pub(super) async fn key_ids(&self) -> Result<Vec<KeyId>, StoreError> {
-        const NEXT: [&str; 2] = [
-            "SELECT min(seal_key) AS key_id FROM api_tokens WHERE seal_key > ?",
-            "SELECT min(seal_key) AS key_id FROM api_token_owners WHERE seal_key > ?",
-        ];
-        const NEXT_OF_SECRETS: &str = "SELECT min(key_id) AS key_id FROM api_token_secrets WHERE key_id > ?";
-        const MAY_BE_LIVE: &str = "SELECT s.key_id FROM api_token_secrets s JOIN api_tokens t ON t.id = s.token \
-             WHERE s.key_id = ? AND t.revoked_at IS NULL \
-             AND (s.generation = t.current_generation OR s.generation = t.old_generation) LIMIT 1";
-        let mut keys: Vec<KeyId> = Vec::new();
-        for next in NEXT {
-            keys.extend(self.distinct_keys(next).await?);
+    /// Steps from key to key through the indexes, so that the cost is in the number of keys and not of rows; a key of tokens and of
+    /// secrets is then looked for among those that are live.
+    pub(super) async fn key_ids(&self, now: Time) -> Result<Vec<KeyId>, StoreError> {
+        const OF_OWNERS: &str = "SELECT min(seal_key) AS key_id FROM api_token_owners WHERE seal_key > ?";
+        const OF_TOKENS: &str = "SELECT min(seal_key) AS key_id FROM api_tokens WHERE seal_key > ?";
+        const OF_SECRETS: &str = "SELECT min(key_id) AS key_id FROM api_token_secrets WHERE key_id > ?";
+        const LIVE_TOKEN: &str =
+            concat!("SELECT seal_key AS key_id FROM api_tokens WHERE seal_key = ? AND ", live!(), " LIMIT 1");
+        const LIVE_SECRET: &str = concat!(
+            "SELECT s.key_id FROM api_token_secrets s JOIN api_tokens t ON t.id = s.token WHERE s.key_id = ? AND ",
+            live!(),
+            " AND (s.generation = current_generation OR (s.generation = old_generation AND old_until > ?)) LIMIT 1"
+        );
+        let mut keys = self.distinct_keys(OF_OWNERS).await?;
+        for key in self.distinct_keys(OF_TOKENS).await? {
+            keys.extend(self.first(LIVE_TOKEN.into(), &values![key.as_str(), now], key_id).await?.flatten());
         }
-        for key in self.distinct_keys(NEXT_OF_SECRETS).await? {
-            keys.extend(self.first(MAY_BE_LIVE.into(), &values![key.as_str()], key_id).await?.flatten());
+        for key in self.distinct_keys(OF_SECRETS).await? {
+            keys.extend(self.first(LIVE_SECRET.into(), &values![key.as_str(), now, now], key_id).await?.flatten());
         }
         keys.sort_unstable();
         keys.dedup();

@@ -26,7 +26,7 @@ async fn many_may_open_a_new_file_at_once() {
             })
             .collect();
         for store in opening {
-            assert!(store.await.unwrap().unwrap().keys().await.unwrap().is_empty());
+            assert!(store.await.unwrap().unwrap().keys(token_core::Time::EPOCH).await.unwrap().is_empty());
         }
     }
 }

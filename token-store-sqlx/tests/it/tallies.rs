@@ -90,7 +90,7 @@ async fn a_digest_is_replaced_only_under_its_key() {
     assert_eq!((first.secret.key.as_str(), first.secret.digest.as_bytes()), ("k2", &[8; 32]));
     assert_eq!(first.token.unverified().revision, 1);
     assert_eq!(loaded(2).await.secret.key.as_str(), "k1");
-    assert_eq!(store.keys().await.unwrap(), [key("k1"), key("k2")]);
+    assert_eq!(store.keys(at(0)).await.unwrap(), [key("k1"), key("k2")]);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::sample::url;
 
 struct Service {
     dir: tempfile::TempDir,
+    keys: String,
     tokens: Tokens,
     _background: Background,
     owner: Actor,
@@ -22,19 +23,24 @@ struct Service {
     new: Minted,
 }
 
-/// A token with something in every column that may hold something, rotated once, with both its values working.
-async fn service() -> Service {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SqlStore::open(&url(&dir)).await.unwrap();
+async fn build(store: SqlStore, keys: &str) -> (Tokens, Background) {
     let scope = |name| ScopeDef { name, says: "s", group: "g", risk: Risk::Low, implies: &[] };
-    let (tokens, background) = Tokens::builder(store)
+    Tokens::builder(store)
         .prefix("test")
-        .keyring(Keyring::parse(&Keyring::generate("k1").unwrap()).unwrap())
+        .keyring(Keyring::parse(keys).unwrap())
         .catalog([scope("projects:read"), scope("projects:write")])
         .clock(Arc::new(ManualClock::at("2027-01-31T12:00:00Z".parse().unwrap())))
         .build()
         .await
-        .unwrap();
+        .unwrap()
+}
+
+/// A token with something in every column that may hold something, rotated once, with both its values working.
+async fn service() -> Service {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqlStore::open(&url(&dir)).await.unwrap();
+    let keys = Keyring::generate("k1").unwrap().to_string();
+    let (tokens, background) = build(store, &keys).await;
     let owner = Actor::owner(ActorId::new("ann").unwrap(), OwnerId::new("ann").unwrap(), Ceiling::Everything);
     let admin = Actor::admin(ActorId::new("root").unwrap(), Ceiling::Everything);
     let grants = Grants::new([Grant::all("projects:read").unwrap()]).unwrap();
@@ -44,10 +50,16 @@ async fn service() -> Service {
     };
     let old = tokens.manage(&owner).create(&request).await.unwrap();
     let new = tokens.manage(&owner).rotate(old.token.id, &Rotation::default()).await.unwrap();
-    Service { dir, tokens, _background: background, owner, admin, old, new }
+    Service { dir, keys, tokens, _background: background, owner, admin, old, new }
 }
 
 impl Service {
+    /// The service as another process starts it on the same file.
+    async fn restart(&self) -> Tokens {
+        let store = SqlStore::open(&url(&self.dir)).await.unwrap();
+        build(store, &self.keys).await.0
+    }
+
     async fn database(&self) -> SqliteConnection {
         let options: SqliteConnectOptions = url(&self.dir).parse().unwrap();
         // Whoever writes past the application does not keep to its constraints either.
@@ -365,4 +377,86 @@ async fn a_policy_that_was_tampered_with_is_refused_until_an_admin_sets_one() {
     manage.set_policy(&Policy::default()).await.unwrap();
     assert!(service.tokens.manage(&service.owner).create(&request).await.is_ok());
     assert!(matches!(manage.verify_history(&Subject::Policy).await.unwrap(), History::Broken { seq: 1 }));
+}
+
+#[tokio::test]
+async fn deleting_the_row_of_a_suspended_owner_does_not_end_the_suspension() {
+    for delete in [
+        &["DELETE FROM api_token_owners"][..],
+        &["DELETE FROM api_token_owners", "DELETE FROM api_token_events WHERE subject LIKE 'owner:%'"],
+    ] {
+        let service = service().await;
+        let ann = OwnerId::new("ann").unwrap();
+        let admin = service.tokens.manage(&service.admin);
+        admin.suspend(&ann).await.unwrap();
+        for statement in delete {
+            sqlx::query(*statement).execute(&mut service.database().await).await.unwrap();
+        }
+        assert_eq!(service.verify(&service.new).await, Err(Reason::OwnerMissing));
+        let request = NewToken::new(TokenName::new("another").unwrap(), Grants::default());
+        let refused = service.tokens.manage(&service.owner).create(&request).await;
+        assert!(matches!(refused, Err(ManageError::HistoryDisagrees)), "{refused:?}");
+        assert_eq!(service.verify(&service.new).await, Err(Reason::OwnerMissing));
+        // An admin puts it right, knowingly.
+        assert!(admin.suspend(&ann).await.unwrap().suspended_at.is_some());
+        assert_eq!(service.verify(&service.new).await, Err(Reason::OwnerSuspended));
+        admin.resume(&ann).await.unwrap();
+        assert_eq!(service.verify(&service.new).await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_was_taken_away_or_made_unreadable_stops_making_until_an_admin_sets_one() {
+    for tamper in [
+        "DELETE FROM api_token_meta WHERE name = 'policy'",
+        "UPDATE api_token_meta SET value = x'00' WHERE name = 'policy'",
+    ] {
+        let service = service().await;
+        let admin = service.tokens.manage(&service.admin);
+        let strict = Policy { live_tokens_per_owner: 2, ..Policy::default() };
+        admin.set_policy(&strict).await.unwrap();
+        sqlx::query(tamper).execute(&mut service.database().await).await.unwrap();
+        let request = NewToken::new(TokenName::new("another").unwrap(), Grants::default());
+        // Now, and after a restart, which must not fall back to the policy that the host began with.
+        let restarted = service.restart().await;
+        for tokens in [&service.tokens, &restarted] {
+            let refused = tokens.manage(&service.owner).create(&request).await;
+            assert!(matches!(refused, Err(ManageError::BrokenSeal(_))), "{refused:?}");
+        }
+        assert_eq!(service.verify(&service.new).await, Ok(()), "what exists works on");
+        restarted.manage(&service.admin).set_policy(&strict).await.unwrap();
+        assert_eq!(admin.policy().await.unwrap(), strict);
+        assert!(service.tokens.manage(&service.owner).create(&request).await.is_ok());
+        assert!(matches!(admin.verify_history(&Subject::Policy).await.unwrap(), History::Broken { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_forged_event_blocks_no_change_and_stays_named() {
+    let service = service().await;
+    let forge = "INSERT INTO api_token_events SELECT subject, 3, owner, at, actor, body, hash FROM api_token_events WHERE seq = 2";
+    sqlx::query(forge).execute(&mut service.database().await).await.unwrap();
+    let manage = service.tokens.manage(&service.owner);
+    let id = service.new.token.id;
+    manage.end_overlap(id).await.unwrap();
+    let next = manage.rotate(id, &Rotation::default()).await.unwrap();
+    assert_eq!(service.verify(&next).await, Ok(()));
+    assert!(matches!(service.history().await.unwrap(), History::Broken { seq: 3 }));
+
+    let ann = OwnerId::new("ann").unwrap();
+    let admin = service.tokens.manage(&service.admin);
+    admin.suspend(&ann).await.unwrap();
+    let forge = "INSERT INTO api_token_events SELECT subject, 2, owner, at, actor, body, hash FROM api_token_events WHERE subject LIKE 'owner:%'";
+    sqlx::query(forge).execute(&mut service.database().await).await.unwrap();
+    admin.resume(&ann).await.unwrap();
+    assert_eq!(service.verify(&next).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_resealed_row_does_not_keep_a_time_that_was_forged() {
+    let service = service().await;
+    let forge = "UPDATE api_tokens SET head_at = 253000000000000000";
+    sqlx::query(forge).execute(&mut service.database().await).await.unwrap();
+    service.tokens.manage(&service.admin).reseal(service.new.token.id).await.unwrap();
+    assert_eq!(service.verify(&service.new).await, Ok(()));
 }

@@ -114,7 +114,7 @@ pub(in crate::testing) async fn unknown_is_nothing(store: Arc<dyn TokenStore>) -
 
 pub(in crate::testing) async fn keys_are_all_named(store: Arc<dyn TokenStore>) -> Checked {
     let sample = Sample::new()?;
-    ensure(store.keys().await?.is_empty(), || "an empty store names keys".into())?;
+    ensure(store.keys(time(0)).await?.is_empty(), || "an empty store names keys".into())?;
     let under = |key: &str, secret: Secret| KeyId::new(key).map(|key| Secret { key, ..secret });
     let (token, secret) = sample.token("u1", "rotated twice")?;
     let mut token = sample.store(&*store, token, under("ended", secret)?).await?;
@@ -132,7 +132,13 @@ pub(in crate::testing) async fn keys_are_all_named(store: Arc<dyn TokenStore>) -
     let token = sample.store(&*store, token, under("of-a-revoked-token", secret)?).await?;
     let (change, _) = sample.revoke(&token, time(0))?;
     sample.done(&*store, &change).await?;
-    let mut keys = store.keys().await?;
+    let (token, secret) = sample.token("u1", "expired")?;
+    let expired = Token { expires_at: Some(time(0)), ..token };
+    sample.store(&*store, expired, under("of-an-expired-token", secret)?).await?;
+    let mut later = store.keys(time(1)).await?;
+    later.sort();
+    same("keys once the overlap has ended", &later, &[KeyId::new("current")?, KeyId::new("test-1")?].into())?;
+    let mut keys = store.keys(time(0)).await?;
     keys.sort();
     same("keys in use", &keys, &[KeyId::new("current")?, KeyId::new("superseded")?, KeyId::new("test-1")?].into())
 }
