@@ -193,3 +193,61 @@ async fn a_change_whose_outcome_is_not_known_can_be_asked_for_and_made_again() {
         }
     }
 }
+
+/// Lets others run before every call.
+struct Yielding;
+
+#[async_trait::async_trait]
+impl Hook for Yielding {
+    async fn before(&self, _call: Call) -> Result<(), StoreError> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_same_request_twice_at_once_is_one_change() {
+    let world = World::on(Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Yielding))).await;
+    let create = || keyed(&world, Who::Owner, "k", "POST", "/tokens", r#"{"name":"new"}"#);
+    let (a, b) = tokio::join!(create(), create());
+    let mut statuses = [a.status, b.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 201]);
+    assert_eq!(a.json["token"]["id"], b.json["token"]["id"]);
+    assert_eq!(a.json["text"].is_null(), a.status == 200);
+    let path = format!("/tokens/{}/rotate", world.plain.id);
+    let rotate = || keyed(&world, Who::Owner, "r", "POST", &path, "");
+    let (a, b) = tokio::join!(rotate(), rotate());
+    assert_eq!((a.status, b.status), (200, 200));
+    assert_eq!(usize::from(a.json["text"].is_string()) + usize::from(b.json["text"].is_string()), 1);
+    assert_eq!((&a.json["token"]["revision"], &b.json["token"]["revision"]), (&2.into(), &2.into()));
+}
+
+#[tokio::test]
+async fn a_row_that_was_tampered_with_is_shown_as_such_and_can_only_be_revoked() {
+    let world = World::new().await;
+    let id = world.plain.id.parse().unwrap();
+    let sealed = world.store.token(id).await.unwrap().unwrap();
+    let mut token = sealed.unverified().clone();
+    token.name = token_core::TokenName::new("forged").unwrap();
+    token.revision += 1;
+    let forged = token_core::Sealed::from_parts(token.clone(), sealed.seal().clone());
+    let event = world.store.events(&token_core::Subject::Token(id), 0, 1).await.unwrap().remove(0);
+    let change = token_core::Change {
+        id: token_core::ChangeId::from_bytes([9; 16]),
+        fingerprint: token_core::Fingerprint::from_bytes([9; 32]),
+        event: token_core::Event { seq: 99, ..event },
+        write: token_core::Write::UpdateToken { token: forged, secret: None },
+    };
+    world.store.commit(&change).await.unwrap();
+    let path = format!("/tokens/{id}");
+    assert_eq!(world.ask(Who::Owner, "GET", &path, "").await.json["seal"], "broken");
+    for (method, rest) in [("PATCH", ""), ("POST", "/rotate"), ("POST", "/end-overlap"), ("GET", "/history")] {
+        let body = if method == "PATCH" { r#"{"name":"x"}"# } else { "" };
+        let answer = world.ask(Who::Owner, method, &format!("{path}{rest}"), body).await;
+        assert_eq!((answer.status, answer.code()), (409, "broken_seal"), "{rest}");
+    }
+    assert_eq!(world.ask(Who::Owner, "POST", &format!("{path}/revoke"), "").await.status, 200);
+    let history = world.ask(Who::Owner, "GET", &format!("{path}/history"), "").await;
+    assert_eq!(history.json["history"], "broken");
+}

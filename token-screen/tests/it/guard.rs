@@ -231,3 +231,18 @@ async fn every_response_has_the_headers_and_head_no_body() {
     let refused = world.ask(Who::Owner, "DELETE", "/tokens", "").await;
     assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, POST, HEAD")));
 }
+
+#[tokio::test]
+async fn a_token_learns_nothing_of_what_there_is() {
+    let world = World::new().await;
+    let paths =
+        [&world.itself.id, &world.plain.id, &world.bobs.id, "01935b2a-7c1e-7000-8000-0123456789ab", "malformed"]
+            .map(|id| format!("/tokens/{id}"));
+    for who in [Who::PlainToken, Who::SelfToken] {
+        let first = world.ask(who, "GET", "/tokens", "").await;
+        assert_eq!((first.status, first.code()), (403, "tokens_do_not_manage_tokens"));
+        for path in paths.iter().map(String::as_str).chain(["/owners/ann", "/owners/none", "/policy", "/scopes"]) {
+            assert_eq!(world.ask(who, "GET", path, "").await, first, "{path}");
+        }
+    }
+}

@@ -168,6 +168,9 @@ async fn bodies_come_as_json_in_time_and_only_where_expected() {
     assert_eq!(is(&world.ask(Who::Owner, "POST", &path, r#"{"a":1}"#).await), INVALID);
     assert_eq!(world.ask(Who::Owner, "POST", &path, "{}").await.status, 200);
     assert_eq!(is(&world.ask(Who::Owner, "GET", "/tokens", "x").await), INVALID);
+    let path = format!("/tokens/{}", world.rotated.id);
+    assert_eq!(is(&world.ask(Who::Owner, "PATCH", &path, "").await), INVALID);
+    assert_eq!(world.ask(Who::Owner, "PATCH", &path, "{}").await.header("etag"), Some("\"2\""));
 }
 
 #[tokio::test]
