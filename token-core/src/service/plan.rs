@@ -47,11 +47,8 @@ impl Operation for Create<'_> {
         let policy = inner.policy_in_force().await?;
         let expiry = request.expiry.unwrap_or(Expiry::After(policy.default_lifetime));
         let expires_at = expiry.resolve(&policy, now)?;
-        let owner_guard = match inner.store.owner(owner).await? {
-            None => {
-                manage.check_is_new(owner).await?;
-                OwnerGuard::New(Sealed::new(Owner::new(owner.clone()), &inner.keyring))
-            }
+        let owner_guard = match manage.known_owner(owner).await? {
+            None => OwnerGuard::New(Sealed::new(Owner::new(owner.clone()), &inner.keyring)),
             Some(stored) => {
                 let stored = stored.open(&inner.keyring)?;
                 if stored.suspended_at.is_some() {
@@ -420,10 +417,13 @@ impl Manage<'_> {
         self.within(&Rights::under(self.actor.rights(), catalog), &Rights::of(grants, catalog))
     }
 
-    /// An owner without a row has never had a token, and nothing has happened to it. Where the store says otherwise the row was taken
-    /// away, and with it perhaps a suspension: an admin suspends the owner first, and then resumes it.
-    async fn check_is_new(&self, owner: &OwnerId) -> Result<(), ManageError> {
+    /// The owner's row; `None` if the owner is new. One without a row that has left traces had its row taken away, and with it perhaps a
+    /// suspension: an admin suspends the owner first, and then resumes it.
+    async fn known_owner(&self, owner: &OwnerId) -> Result<Option<Sealed<Owner>>, ManageError> {
         let store = &self.inner().store;
+        if let Some(stored) = store.owner(owner).await? {
+            return Ok(Some(stored));
+        }
         let own = ListQuery {
             owner: Some(owner.clone()),
             filter: ListFilter::Any,
@@ -433,10 +433,11 @@ impl Manage<'_> {
             limit: 1,
         };
         let events = store.events(&Subject::Owner(owner.clone()), 0, 1).await?;
-        if !events.is_empty() || !store.list(&own).await?.tokens.is_empty() {
-            return Err(ManageError::HistoryDisagrees);
+        if events.is_empty() && store.list(&own).await?.tokens.is_empty() {
+            return Ok(None);
         }
-        Ok(())
+        // Unless it was made since it was looked for.
+        store.owner(owner).await?.map(Some).ok_or(ManageError::HistoryDisagrees)
     }
 
     /// What an owner has that is suspended, or that the host has deactivated, is neither renewed nor changed.
