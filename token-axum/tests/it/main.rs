@@ -4,6 +4,8 @@
 
 mod client;
 mod credentials;
+#[cfg(feature = "screen")]
+mod management;
 mod mistakes;
 mod outages;
 mod refusals;
