@@ -31,7 +31,7 @@ pub use background::Background;
 pub use builder::{BuildError, Builder, NoKeyring};
 pub use error::ManageError;
 pub use manage::{Manage, Minted};
-pub use read::{Listed, TokenList};
+pub use read::{Listed, ListedOwner, Rehearsal, TokenList};
 pub use verify::{Caller, Verified};
 
 /// API tokens, as a service embeds them. Cheap to clone; all clones are one service.

@@ -1,8 +1,11 @@
 //! Looking at tokens, their history and their usage.
 
+use std::collections::BTreeMap;
+
 use crate::change::ChangeId;
 use crate::clock::Time;
 use crate::event::{ChainCheck, Event, EventHead, History, Subject};
+use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::receipt::{self, ReceiptContent};
 use crate::seal::{BrokenSeal, Sealed};
@@ -21,6 +24,24 @@ pub struct Listed {
     pub token: Token,
     /// Broken if the row was changed behind the application's back: the token is refused, and what is shown here may be wrong.
     pub seal: Result<(), BrokenSeal>,
+}
+
+/// An owner as people see it, and whether its row can be believed.
+#[derive(Debug, Clone)]
+pub struct ListedOwner {
+    /// The owner.
+    pub owner: Owner,
+    /// Broken if the row was changed behind the application's back: all its tokens are refused.
+    pub seal: Result<(), BrokenSeal>,
+}
+
+/// What a policy would have said of the tokens that live today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// How many tokens live.
+    pub live: u64,
+    /// How many of them could not be made so under the policy. They live on all the same.
+    pub refused: u64,
 }
 
 /// A page of tokens.
@@ -163,6 +184,45 @@ impl Manage<'_> {
         self.inner().policy_in_force().await
     }
 
+    /// An owner by its id.
+    ///
+    /// # Errors
+    /// [`ManageError::NotFound`] for one that has never had a token nor been suspended, and for one that the actor may not see.
+    pub async fn owner(&self, id: &OwnerId) -> Result<ListedOwner, ManageError> {
+        self.check_sees(&Subject::Owner(id.clone())).await?;
+        let stored = self.inner().store.owner(id).await?.ok_or(ManageError::NotFound)?;
+        let seal = stored.check(&self.inner().keyring).map(drop);
+        Ok(ListedOwner { owner: stored.unverified().clone(), seal })
+    }
+
+    /// Counts the live tokens that could not be made as they are under this policy: those whose whole life is longer than it
+    /// allows, and of each owner as many as it has beyond the cap. Reads all live tokens, page by page. For admins.
+    ///
+    /// # Errors
+    /// [`ManageError::Policy`] for a policy that could not be set, [`ManageError::Forbidden`], [`ManageError::Store`].
+    pub async fn rehearse(&self, policy: &Policy) -> Result<Rehearsal, ManageError> {
+        self.check_admin()?;
+        policy.check()?;
+        let mut rehearsal = Rehearsal { live: 0, refused: 0 };
+        let mut allowed: BTreeMap<OwnerId, u64> = BTreeMap::new();
+        let mut from = Some(Position::Created(None));
+        while let Some(position) = from {
+            let page = self.list(None, ListFilter::Live, None, position, PAGE_MAX).await?;
+            for Listed { token, .. } in page.tokens {
+                rehearsal.live += 1;
+                if outlives(&token, policy) {
+                    rehearsal.refused += 1;
+                } else {
+                    *allowed.entry(token.owner).or_insert(0) += 1;
+                }
+            }
+            from = page.next;
+        }
+        let cap = u64::from(policy.live_tokens_per_owner);
+        rehearsal.refused += allowed.values().map(|count| count.saturating_sub(cap)).sum::<u64>();
+        Ok(rehearsal)
+    }
+
     async fn check_sees(&self, subject: &Subject) -> Result<(), ManageError> {
         match subject {
             Subject::Token(id) => self.visible(*id).await.map(drop),
@@ -183,6 +243,14 @@ impl Manage<'_> {
             },
             Subject::Policy => inner.policy().await?.0.open(&inner.keyring)?.head,
         })
+    }
+}
+
+/// Whether a token lives longer, from its creation to its expiry, than the policy allows.
+fn outlives(token: &Token, policy: &Policy) -> bool {
+    match token.expires_at {
+        None => !policy.never_expires,
+        Some(end) => policy.max_lifetime.is_some_and(|max| end.since(token.created_at) > max),
     }
 }
 

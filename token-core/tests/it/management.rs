@@ -418,3 +418,27 @@ async fn every_error_is_a_sentence_with_advice() {
     }
     assert_eq!(Reason::OverlapEnded.to_string(), "overlap_ended");
 }
+
+#[tokio::test]
+async fn a_rehearsal_counts_what_a_policy_would_have_refused_and_changes_nothing() {
+    let world = World::new().await;
+    for (actor, days) in [(&world.owner, 10), (&world.owner, 90), (&world.owner, 300), (&world.other_owner, 10)] {
+        let expiry = Some(Expiry::After(std::time::Duration::from_secs(days * 86_400)));
+        world.tokens.manage(actor).create(&NewToken { expiry, ..request(&[]) }).await.unwrap();
+    }
+    let day = std::time::Duration::from_secs(86_400);
+    let count = async |policy: Policy| {
+        let rehearsal = world.tokens.manage(&world.admin).rehearse(&policy).await.unwrap();
+        (rehearsal.live, rehearsal.refused)
+    };
+    assert_eq!(count(Policy::default()).await, (4, 0));
+    let short = Policy { max_lifetime: Some(30 * day), default_lifetime: day, ..Policy::default() };
+    assert_eq!(count(short.clone()).await, (4, 2));
+    // What is refused for its life does not count against the cap as well.
+    assert_eq!(count(Policy { live_tokens_per_owner: 1, ..short }).await, (4, 2));
+    assert_eq!(count(Policy { live_tokens_per_owner: 1, ..Policy::default() }).await, (4, 2));
+    assert_eq!(count(Policy { live_tokens_per_owner: 0, ..Policy::default() }).await, (4, 4));
+    let refused = world.tokens.manage(&world.owner).rehearse(&Policy::default()).await;
+    assert!(matches!(refused, Err(ManageError::Forbidden)));
+    assert_eq!(world.tokens.manage(&world.admin).policy().await.unwrap(), Policy::default());
+}
