@@ -68,6 +68,6 @@ pub use management::management;
 pub use rejection::Rejection;
 
 /// The code of the README, compiled.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "screen"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}

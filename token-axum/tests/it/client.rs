@@ -27,10 +27,14 @@ impl Answer {
         challenges.first().copied()
     }
 
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
     pub(crate) fn problem(&self) -> serde_json::Value {
         assert_eq!(self.header("content-type"), ["application/problem+json"], "{self:?}");
         assert_eq!(self.header("cache-control"), ["no-store"], "{self:?}");
-        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        let problem = self.json();
         assert_eq!(problem["status"], self.status);
         problem
     }

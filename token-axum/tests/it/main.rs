@@ -10,6 +10,8 @@ mod mistakes;
 mod outages;
 mod refusals;
 mod routes;
+#[cfg(feature = "screen")]
+mod rules;
 mod service;
 mod store;
 mod tower;
