@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::header::{self, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
@@ -17,6 +17,8 @@ use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
 use token_core::{Actor, ActorId, Ceiling, OwnerId, Time, Tokens};
 use token_screen::SignedIn;
+
+pub(crate) const COOKIE: &str = "demo_session";
 
 const PAGE: &str = r#"<!doctype html>
 <html lang="en">
@@ -94,11 +96,11 @@ async fn sign_out(State(sessions): State<Sessions>, headers: HeaderMap) -> impl 
 
 fn session(headers: &HeaderMap) -> Option<&str> {
     let mut cookies =
-        headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split("; "));
-    cookies.find_map(|cookie| cookie.strip_prefix("demo_session="))
+        headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split("; "));
+    cookies.find_map(|cookie| cookie.strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
 /// Over HTTPS it would be `Secure` as well.
 fn cookie(value: &str) -> String {
-    format!("demo_session={value}; HttpOnly; SameSite=Lax; Path=/")
+    format!("{COOKIE}={value}; HttpOnly; SameSite=Lax; Path=/")
 }

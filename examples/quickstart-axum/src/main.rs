@@ -56,8 +56,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(TokenLayer::required(&tokens).except(["/healthz"]));
 
     // For people who are signed in, to manage their tokens.
-    let manage =
-        Management::new(&tokens, "/api/tokens").origin(format!("http://{address}")).self_service::<TokensSelf>();
+    let manage = Management::new(&tokens, "/api/tokens")
+        .origin(format!("http://{address}"))
+        .cookie_name(demo::COOKIE)
+        .self_service::<TokensSelf>();
     let people = Router::new()
         .merge(management(manage, demo::signed_in))
         .merge(demo::routes())
