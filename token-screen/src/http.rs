@@ -22,10 +22,22 @@ pub struct Request {
 impl Request {
     /// The longest body that is read, in bytes.
     pub const BODY_MAX: usize = 64 * 1024;
+
+    /// The values of every line of a header.
+    pub(crate) fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers.iter().filter(move |(header, _)| header == name).map(|(_, value)| value.as_slice())
+    }
 }
 
-/// A response, for an adapter to write out as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+// By hand, since headers and body may hold a credential.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// A response, for an adapter to write out as it is. Not to be logged: one response to creating or rotating a token holds its text.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
@@ -33,4 +45,40 @@ pub struct Response {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+// By hand, for the same reason.
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).field("headers", &self.headers).finish_non_exhaustive()
+    }
+}
+
+/// What every response says to browsers: nothing here is to be kept, framed, sniffed, run or read by another site.
+const ALWAYS: [(&str, &str); 7] = [
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+];
+
+impl Response {
+    pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
+        Response { status, headers: vec![("content-type", "application/json".to_owned())], body }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Response {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The response with the headers that every response has.
+    pub(crate) fn hardened(mut self) -> Response {
+        self.headers.retain(|(name, _)| ALWAYS.iter().all(|(always, _)| name != always));
+        self.headers.extend(ALWAYS.map(|(name, value)| (name, value.to_owned())));
+        self
+    }
 }

@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use token_core::{Scope, Tokens};
 
+use crate::api;
+use crate::guard::{self, ScopeCheck};
 use crate::http::{Request, Response};
+use crate::route;
 use crate::visitor::SignedIn;
 
 /// Token management over HTTP: what an adapter mounts.
 #[derive(Debug, Clone)]
 pub struct Management {
-    tokens: Tokens,
-    base: String,
-    origin: Option<String>,
-    step_up: Duration,
-    reauthenticate: Option<String>,
-    self_service: Option<&'static str>,
+    pub(crate) tokens: Tokens,
+    pub(crate) base: String,
+    pub(crate) origin: Option<String>,
+    pub(crate) step_up: Duration,
+    pub(crate) reauthenticate: Option<String>,
+    pub(crate) self_service: Option<ScopeCheck>,
+    pub(crate) cookie_name: String,
 }
 
 impl Management {
@@ -29,17 +33,20 @@ impl Management {
             step_up: Duration::from_secs(15 * 60),
             reauthenticate: None,
             self_service: None,
+            cookie_name: "session".to_owned(),
         }
     }
 
-    /// The origin that the host's own pages have, such as `https://example.org`, for browsers that send no `Sec-Fetch-Site`.
+    /// The origin that the host's own pages have, such as `https://example.org`, exactly as browsers write it. Without it a change
+    /// by someone who is known by a cookie needs `Sec-Fetch-Site: same-origin`, which older browsers don't send.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Management {
         self.origin = Some(origin.into());
         self
     }
 
-    /// How old a sign-in may be for making, editing and rotating tokens. Default 15 minutes. Revoking never waits for it.
+    /// How old a sign-in may be for making, editing and rotating tokens, resuming owners and setting the policy. Default 15
+    /// minutes. Revoking never waits for it.
     #[must_use]
     pub fn step_up(mut self, limit: Duration) -> Management {
         self.step_up = limit;
@@ -56,7 +63,14 @@ impl Management {
     /// Lets a token that has this scope read, rotate and revoke itself, and nothing else. Without it no token manages tokens.
     #[must_use]
     pub fn self_service<S: Scope>(mut self) -> Management {
-        self.self_service = Some(S::DEF.name);
+        self.self_service = Some(Tokens::require::<S>);
+        self
+    }
+
+    /// The cookie by which the host knows people, as the OpenAPI document names it. Default `session`.
+    #[must_use]
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Management {
+        self.cookie_name = name.into();
         self
     }
 
@@ -73,7 +87,15 @@ impl Management {
     }
 
     /// Answers a request of someone who is signed in, or of whoever the request itself says.
-    pub async fn handle(&self, _request: Request, _visitor: Option<SignedIn>) -> Response {
-        Response { status: 501, headers: Vec::new(), body: Vec::new() }
+    pub async fn handle(&self, request: Request, visitor: Option<SignedIn>) -> Response {
+        let response = self.answer(&request, visitor).await.unwrap_or_else(|refused| refused).hardened();
+        if request.method == "HEAD" { Response { body: Vec::new(), ..response } } else { response }
+    }
+
+    /// In order: what is asked for, whether this one may, and doing it.
+    async fn answer(&self, request: &Request, visitor: Option<SignedIn>) -> Result<Response, Response> {
+        let (route, segment) = route::find(request)?;
+        let access = guard::admit(self, route, request, visitor).await?;
+        Ok(api::perform(self, route.operation, request, segment, &access).await?)
     }
 }

@@ -1,0 +1,71 @@
+//! The operations: each reads what was asked, acts through the core, and says what is so now.
+
+mod asked;
+mod misc;
+mod owners;
+mod policy;
+mod self_service;
+mod tokens;
+pub(crate) mod wire;
+
+use crate::guard::Access;
+use crate::http::{Request, Response};
+use crate::management::Management;
+use crate::openapi;
+use crate::problem::Problem;
+use crate::route::Operation;
+
+use asked::Asked;
+
+/// Does what a request asks for, of someone who may ask.
+pub(crate) async fn perform(
+    management: &Management,
+    operation: Operation,
+    request: &Request,
+    segment: &str,
+    access: &Access,
+) -> Result<Response, Problem> {
+    if request.body.len() > Request::BODY_MAX {
+        let detail = "The body is longer than anything that this reads: 64 KiB at most.";
+        return Err(Problem::new(413, "body_too_large", detail));
+    }
+    let asked = |actor| Asked { management, request, segment, actor };
+    match access {
+        Access::Anyone => {
+            Asked::check_nothing(request)?;
+            openapi::document(management)
+        }
+        Access::Itself(actor, id) => self_service::perform(&asked(actor), operation, *id).await,
+        Access::Visitor(actor) => visited(&asked(actor), operation).await,
+    }
+}
+
+async fn visited(asked: &Asked<'_>, operation: Operation) -> Result<Response, Problem> {
+    use Operation as O;
+    match operation {
+        O::ListTokens => tokens::list(asked).await,
+        O::CreateToken => tokens::create(asked).await,
+        O::RevokeTokens => tokens::revoke_many(asked).await,
+        O::ReadToken => tokens::read(asked).await,
+        O::EditToken => tokens::edit(asked).await,
+        O::RotateToken => tokens::rotate(asked).await,
+        O::EndOverlap => tokens::end_overlap(asked).await,
+        O::RevokeToken => tokens::revoke(asked).await,
+        O::TokenUsage => tokens::usage(asked).await,
+        O::TokenEvents => tokens::events(asked).await,
+        O::TokenHistory => tokens::history(asked).await,
+        O::ReadReceipt => misc::receipt(asked).await,
+        O::ReadOwner => owners::read(asked).await,
+        O::SuspendOwner => owners::suspend(asked).await,
+        O::ResumeOwner => owners::resume(asked).await,
+        O::OwnerEvents => owners::events(asked).await,
+        O::ReadPolicy => policy::read(asked).await,
+        O::SetPolicy => policy::set(asked).await,
+        O::RehearsePolicy => policy::rehearse(asked).await,
+        O::PolicyEvents => policy::events(asked).await,
+        O::ReadChange => misc::change(asked).await,
+        O::ListScopes => misc::scopes(asked),
+        // The guard lets no visitor through to these.
+        O::ReadSelf | O::RotateSelf | O::RevokeSelf | O::ReadDocument => Err(Problem::forbidden()),
+    }
+}

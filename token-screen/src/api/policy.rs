@@ -1,0 +1,31 @@
+//! The policy: read, rehearsed before it is set, set, and its history.
+
+use token_core::Subject;
+
+use crate::http::Response;
+use crate::problem::Problem;
+
+use super::asked::{Asked, json};
+use super::wire::{self, PolicyBody, RehearsalBody};
+
+pub(super) async fn read(asked: &Asked<'_>) -> Result<Response, Problem> {
+    asked.nothing()?;
+    json(200, &PolicyBody::of(&asked.manage().policy().await?))
+}
+
+pub(super) async fn set(asked: &Asked<'_>) -> Result<Response, Problem> {
+    let policy = wire::policy(asked.fields()?)?;
+    let changing = asked.changing().await?;
+    let policy = changing.manage.set_policy(&policy).await.map_err(|error| changing.problem(error))?;
+    Ok(changing.noted(json(200, &PolicyBody::of(&policy))?, false))
+}
+
+pub(super) async fn rehearse(asked: &Asked<'_>) -> Result<Response, Problem> {
+    let policy = wire::policy(asked.fields()?)?;
+    let rehearsal = asked.manage().rehearse(&policy).await?;
+    json(200, &RehearsalBody { live: rehearsal.live, refused: rehearsal.refused })
+}
+
+pub(super) async fn events(asked: &Asked<'_>) -> Result<Response, Problem> {
+    asked.events(|| Ok(Subject::Policy)).await
+}

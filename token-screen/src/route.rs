@@ -1,0 +1,203 @@
+//! Every operation there is: its method, its path, and who may ask for it.
+
+use crate::http::Request;
+use crate::percent;
+use crate::problem::Problem;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    ListTokens,
+    CreateToken,
+    RevokeTokens,
+    ReadToken,
+    EditToken,
+    RotateToken,
+    EndOverlap,
+    RevokeToken,
+    TokenUsage,
+    TokenEvents,
+    TokenHistory,
+    ReadReceipt,
+    ReadOwner,
+    SuspendOwner,
+    ResumeOwner,
+    OwnerEvents,
+    ReadPolicy,
+    SetPolicy,
+    RehearsePolicy,
+    PolicyEvents,
+    ReadChange,
+    ListScopes,
+    ReadSelf,
+    RotateSelf,
+    RevokeSelf,
+    ReadDocument,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+}
+
+impl Method {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+        }
+    }
+}
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Anyone, signed in or not.
+    Anyone,
+    /// Someone who is signed in, for what is theirs to see.
+    Visitor,
+    /// An admin who is signed in.
+    Admin,
+    /// A token, for itself.
+    Itself,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) operation: Operation,
+    pub(crate) method: Method,
+    /// Below the mount, with `{name}` for the one segment that varies.
+    pub(crate) path: &'static str,
+    pub(crate) who: Who,
+    /// Whether it asks for a recent sign-in: what gives power does, what takes it away never waits.
+    pub(crate) fresh: bool,
+}
+
+const fn route(operation: Operation, method: Method, path: &'static str, who: Who) -> Route {
+    Route { operation, method, path, who, fresh: false }
+}
+
+const fn fresh(route: Route) -> Route {
+    Route { fresh: true, ..route }
+}
+
+pub(crate) const ROUTES: [Route; 26] = {
+    use Method::{Get, Patch, Post, Put};
+    use Operation as O;
+    use Who::{Admin, Anyone, Itself, Visitor};
+    [
+        route(O::ListTokens, Get, "/tokens", Visitor),
+        fresh(route(O::CreateToken, Post, "/tokens", Visitor)),
+        route(O::RevokeTokens, Post, "/tokens/revoke", Visitor),
+        route(O::ReadToken, Get, "/tokens/{id}", Visitor),
+        fresh(route(O::EditToken, Patch, "/tokens/{id}", Visitor)),
+        fresh(route(O::RotateToken, Post, "/tokens/{id}/rotate", Visitor)),
+        route(O::EndOverlap, Post, "/tokens/{id}/end-overlap", Visitor),
+        route(O::RevokeToken, Post, "/tokens/{id}/revoke", Visitor),
+        route(O::TokenUsage, Get, "/tokens/{id}/usage", Visitor),
+        route(O::TokenEvents, Get, "/tokens/{id}/events", Visitor),
+        route(O::TokenHistory, Get, "/tokens/{id}/history", Visitor),
+        route(O::ReadReceipt, Get, "/receipts/{receipt}", Visitor),
+        route(O::ReadOwner, Get, "/owners/{owner}", Visitor),
+        route(O::SuspendOwner, Post, "/owners/{owner}/suspend", Admin),
+        fresh(route(O::ResumeOwner, Post, "/owners/{owner}/resume", Admin)),
+        route(O::OwnerEvents, Get, "/owners/{owner}/events", Visitor),
+        route(O::ReadPolicy, Get, "/policy", Visitor),
+        fresh(route(O::SetPolicy, Put, "/policy", Admin)),
+        route(O::RehearsePolicy, Post, "/policy/rehearse", Admin),
+        route(O::PolicyEvents, Get, "/policy/events", Admin),
+        route(O::ReadChange, Get, "/changes/{key}", Visitor),
+        route(O::ListScopes, Get, "/scopes", Visitor),
+        route(O::ReadSelf, Get, "/self", Itself),
+        route(O::RotateSelf, Post, "/self/rotate", Itself),
+        route(O::RevokeSelf, Post, "/self/revoke", Itself),
+        route(O::ReadDocument, Get, "/openapi.json", Anyone),
+    ]
+};
+
+impl Route {
+    /// Whether it changes anything.
+    pub(crate) fn changes(&self) -> bool {
+        self.method != Method::Get && self.operation != Operation::RehearsePolicy
+    }
+}
+
+/// The operation that a request asks for, with the varying segment of its path as it was sent.
+pub(crate) fn find(request: &Request) -> Result<(&'static Route, &str), Problem> {
+    let no_path = || Problem::new(404, "not_found", "There is nothing at this path.");
+    // A path that is written out comes before one with a segment that varies.
+    let mut matching = ROUTES.iter().filter_map(|route| matches(route.path, &request.path).map(|value| (route, value)));
+    let (first, value) = matching.next().ok_or_else(no_path)?;
+    let mut methods = ROUTES.iter().filter(|route| route.path == first.path);
+    let method = if request.method == "HEAD" { "GET" } else { &request.method };
+    if let Some(route) = methods.clone().find(|route| route.method.as_str() == method) {
+        return Ok((route, value));
+    }
+    let mut allow: Vec<&str> = methods.by_ref().map(|route| route.method.as_str()).collect();
+    if allow.contains(&"GET") {
+        allow.push("HEAD");
+    }
+    let detail = "There is something at this path, and this method is not for it.";
+    Err(Problem::new(405, "method_not_allowed", detail).with("allow", allow.join(", ")))
+}
+
+fn matches<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let (mut templates, mut segments) = (template.split('/'), path.split('/'));
+    let mut value = "";
+    loop {
+        match (templates.next(), segments.next()) {
+            (None, None) => return Some(value),
+            (Some(template), Some(segment)) if template.starts_with('{') && !segment.is_empty() => value = segment,
+            // Compared as it is meant: a letter that is percent-encoded is that letter.
+            (Some(template), Some(segment)) if percent::segment(segment).as_deref() == Some(template) => {}
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(method: &str, path: &str) -> Result<(Operation, String), u16> {
+        let request = Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            caller: token_core::Caller::default(),
+        };
+        find(&request)
+            .map(|(route, value)| (route.operation, value.to_owned()))
+            .map_err(|problem| crate::Response::from(problem).status)
+    }
+
+    #[test]
+    fn paths_lead_to_operations() {
+        let found = |operation, value: &str| Ok((operation, value.to_owned()));
+        assert_eq!(ask("GET", "/tokens"), found(Operation::ListTokens, ""));
+        assert_eq!(ask("HEAD", "/tokens/x%2Fy"), found(Operation::ReadToken, "x%2Fy"));
+        assert_eq!(ask("POST", "/tokens/revoke"), found(Operation::RevokeTokens, ""));
+        assert_eq!(ask("POST", "/tokens/revoke/revoke"), found(Operation::RevokeToken, "revoke"));
+        for (method, path, status) in [
+            ("GET", "/tokens/revoke", 405),
+            ("get", "/tokens", 405),
+            ("DELETE", "/tokens/x", 405),
+            ("GET", "", 404),
+            ("GET", "/", 404),
+            ("GET", "/tokens/", 404),
+            ("GET", "//tokens", 404),
+            ("GET", "/tokens/x/", 404),
+            ("GET", "/Tokens", 404),
+        ] {
+            assert_eq!(ask(method, path), Err(status), "{method} {path}");
+        }
+    }
+}

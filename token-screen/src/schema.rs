@@ -1,0 +1,209 @@
+//! The forms of values, for the OpenAPI document and, where one is read, for the reader.
+
+use utoipa::openapi::schema::{
+    AdditionalProperties, AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaFormat,
+    SchemaType, Type,
+};
+use utoipa::openapi::{KnownFormat, RefOr};
+
+use crate::moment;
+
+/// The longest span that a policy or an expiry may name: a thousand years.
+pub(crate) const SECONDS_MAX: u64 = 365_000 * 86_400;
+
+/// No control and no text-direction characters.
+const VISIBLE: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]+$";
+const NETWORK: &str = "^[0-9a-fA-F:./]{2,49}$";
+const ID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
+
+/// 1 to 255 characters that [`VISIBLE`] allows. The core counts bytes.
+pub(crate) fn is_opaque(text: &str) -> bool {
+    (1..=255).contains(&text.chars().count()) && text.chars().all(|c| token_core::TokenName::new(c.to_string()).is_ok())
+}
+
+/// What [`NETWORK`] allows.
+pub(crate) fn is_network(text: &str) -> bool {
+    (2..=49).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'/'))
+}
+
+pub(crate) fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+pub(crate) fn matching(pattern: &str) -> Schema {
+    string().pattern(Some(pattern)).build().into()
+}
+
+pub(crate) fn one_of_words(words: impl IntoIterator<Item = &'static str>) -> Schema {
+    string().enum_values(Some(words)).build().into()
+}
+
+pub(crate) fn integer(min: u64, max: u64) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min)).maximum(Some(max))
+}
+
+fn or_null(kind: Type) -> SchemaType {
+    SchemaType::from_iter([kind, Type::Null])
+}
+
+fn visible(max: usize) -> ObjectBuilder {
+    string().min_length(Some(1)).max_length(Some(max)).pattern(Some(VISIBLE))
+}
+
+pub(crate) fn id() -> Schema {
+    string().format(Some(SchemaFormat::Custom("uuid".to_owned()))).pattern(Some(ID)).build().into()
+}
+
+pub(crate) fn id_or_null() -> Schema {
+    let format = SchemaFormat::Custom("uuid".to_owned());
+    ObjectBuilder::new().schema_type(or_null(Type::String)).format(Some(format)).pattern(Some(ID)).build().into()
+}
+
+pub(crate) fn owner() -> Schema {
+    visible(255).build().into()
+}
+
+pub(crate) fn name() -> Schema {
+    visible(100).build().into()
+}
+
+/// A part of a name; empty is any.
+pub(crate) fn name_part() -> Schema {
+    string().max_length(Some(100)).pattern(Some(VISIBLE.replace("+$", "*$"))).build().into()
+}
+
+fn moment(kind: impl Into<SchemaType>) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(kind)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .pattern(Some(moment::PATTERN))
+}
+
+pub(crate) fn time() -> Schema {
+    moment(Type::String).build().into()
+}
+
+pub(crate) fn time_or_null() -> Schema {
+    moment(or_null(Type::String)).build().into()
+}
+
+pub(crate) fn state() -> Schema {
+    one_of_words(["live", "expired", "revoked"])
+}
+
+pub(crate) fn risk() -> Schema {
+    one_of_words(["low", "medium", "high"])
+}
+
+pub(crate) fn count() -> Schema {
+    integer(0, u64::from(u32::MAX)).build().into()
+}
+
+pub(crate) fn seconds() -> Schema {
+    integer(0, SECONDS_MAX).build().into()
+}
+
+pub(crate) fn seconds_or_null() -> Schema {
+    integer(0, SECONDS_MAX).schema_type(or_null(Type::Integer)).build().into()
+}
+
+/// An object with these fields and no others.
+fn object(fields: impl IntoIterator<Item = (&'static str, RefOr<Schema>)>, required: &[&str]) -> Object {
+    let object = ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(closed()));
+    let object = fields.into_iter().fold(object, |object, (name, schema)| object.property(name, schema));
+    required.iter().fold(object, |object, name| object.required(*name)).build()
+}
+
+fn closed() -> AdditionalProperties<Schema> {
+    AdditionalProperties::FreeForm(false)
+}
+
+fn resources() -> Schema {
+    let ids = ArrayBuilder::new().items(RefOr::T(owner())).min_items(Some(1)).max_items(Some(1000)).build();
+    OneOfBuilder::new().item(one_of_words(["all"])).item(Schema::Array(ids)).build().into()
+}
+
+fn grants(scope: Schema) -> ArrayBuilder {
+    let grant = object([("scope", RefOr::T(scope)), ("resources", RefOr::T(resources()))], &["scope", "resources"]);
+    ArrayBuilder::new().items(RefOr::T(Schema::Object(grant))).max_items(Some(256))
+}
+
+/// The grants of a token that exists: its scopes may be ones that the service had once.
+pub(crate) fn held_grants() -> Schema {
+    grants(string().max_length(Some(64)).build().into()).build().into()
+}
+
+fn networks() -> ArrayBuilder {
+    ArrayBuilder::new()
+        .schema_type(or_null(Type::Array))
+        .items(RefOr::T(matching(NETWORK)))
+        .min_items(Some(1))
+        .max_items(Some(64))
+}
+
+pub(crate) fn held_networks() -> Schema {
+    networks().build().into()
+}
+
+/// What is asked for, by the name of its component.
+pub(crate) fn requests(scopes: impl IntoIterator<Item = &'static str>) -> Vec<(&'static str, Schema)> {
+    let wanted = || {
+        let scope = Ref::from_schema_name("Scope");
+        let grant = object([("scope", scope.into()), ("resources", RefOr::T(resources()))], &["scope", "resources"]);
+        let grants = ArrayBuilder::new().schema_type(or_null(Type::Array)).items(RefOr::T(Schema::Object(grant)));
+        RefOr::T(Schema::Array(grants.max_items(Some(256)).build()))
+    };
+    let component = |name: &str| RefOr::from(Ref::from_schema_name(name));
+    let overlap = || RefOr::T(seconds());
+    let replace = || RefOr::T(one_of_words(["current", "ending_superseded", "ending_current"]));
+    let body = |fields: Vec<(&'static str, RefOr<Schema>)>, required: &[&str]| Schema::Object(object(fields, required));
+    let ids = ArrayBuilder::new().items(RefOr::T(id())).min_items(Some(1)).max_items(Some(100)).build();
+    vec![
+        ("Scope", one_of_words(scopes)),
+        ("Expires", expires()),
+        (
+            "NewToken",
+            body(
+                vec![
+                    ("owner", RefOr::T(owner())),
+                    ("name", RefOr::T(name())),
+                    ("grants", wanted()),
+                    ("networks", RefOr::T(held_networks())),
+                    ("expires", component("Expires")),
+                ],
+                &["name"],
+            ),
+        ),
+        (
+            "Edit",
+            body(
+                vec![
+                    ("name", RefOr::T(name())),
+                    ("grants", wanted()),
+                    ("networks", RefOr::T(held_networks())),
+                    ("expires", component("Expires")),
+                ],
+                &[],
+            ),
+        ),
+        (
+            "Rotation",
+            body(vec![("replace", replace()), ("overlap_seconds", overlap()), ("expires", component("Expires"))], &[]),
+        ),
+        ("SelfRotation", body(vec![("replace", replace()), ("overlap_seconds", overlap())], &[])),
+        ("Revoke", body(vec![("ids", RefOr::T(Schema::Array(ids)))], &["ids"])),
+    ]
+}
+
+fn expires() -> Schema {
+    let at = object([("at", RefOr::T(time()))], &["at"]);
+    let after = integer(1, SECONDS_MAX).build();
+    let after = object([("after_seconds", RefOr::T(Schema::Object(after)))], &["after_seconds"]);
+    AnyOfBuilder::new()
+        .item(one_of_words(["never"]))
+        .item(Schema::Object(at))
+        .item(Schema::Object(after))
+        .description(Some("When the token is to end, within what the policy allows."))
+        .build()
+        .into()
+}
