@@ -1,11 +1,12 @@
 //! The OpenAPI document, made from the routes, the wire types and the catalog of the service.
 
+use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn, PathItemBuilder, PathsBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, Header, HttpMethod, InfoBuilder, OpenApiBuilder, Ref, Required, Response,
+    ComponentsBuilder, ContentBuilder, Header, HttpMethod, InfoBuilder, OpenApiBuilder, Ref, RefOr, Required, Response,
     ResponseBuilder, Schema, ServerBuilder,
 };
 
@@ -88,20 +89,7 @@ pub(crate) fn document(management: &Management) -> Result<http::Response, Proble
         paths =
             paths.path(route.path, PathItemBuilder::new().operation(method(route.method), operation(route)).build());
     }
-    let mut components = ComponentsBuilder::new()
-        .schema_from::<wire::TokenPage>()
-        .schema_from::<wire::MintedBody<'_>>()
-        .schema_from::<wire::Revocations>()
-        .schema_from::<wire::UsageBody>()
-        .schema_from::<wire::EventPage>()
-        .schema_from::<wire::ChangeBody>()
-        .schema_from::<wire::HistoryBody>()
-        .schema_from::<wire::ReceiptBody>()
-        .schema_from::<wire::OwnerBody>()
-        .schema_from::<wire::PolicyBody>()
-        .schema_from::<wire::RehearsalBody>()
-        .schema_from::<wire::ScopeList>()
-        .schema_from::<ProblemBody<'_>>();
+    let mut components = ComponentsBuilder::new().schemas_from_iter(answers());
     for (name, request) in schema::requests(scopes) {
         components = components.schema(name, request);
     }
@@ -127,6 +115,29 @@ pub(crate) fn document(management: &Management) -> Result<http::Response, Proble
         .build();
     // utoipa's types serialize whatever they hold.
     Ok(http::Response::json(200, serde_json::to_vec(&document).map_err(|_| Problem::unavailable())?))
+}
+
+/// What is answered, with all that it is made of.
+fn answers() -> Vec<(String, RefOr<Schema>)> {
+    fn add<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+    let mut schemas = Vec::new();
+    add::<wire::TokenPage>(&mut schemas);
+    add::<wire::MintedBody<'_>>(&mut schemas);
+    add::<wire::Revocations>(&mut schemas);
+    add::<wire::UsageBody>(&mut schemas);
+    add::<wire::EventPage>(&mut schemas);
+    add::<wire::ChangeBody>(&mut schemas);
+    add::<wire::HistoryBody>(&mut schemas);
+    add::<wire::ReceiptBody>(&mut schemas);
+    add::<wire::OwnerBody>(&mut schemas);
+    add::<wire::PolicyBody>(&mut schemas);
+    add::<wire::RehearsalBody>(&mut schemas);
+    add::<wire::ScopeList>(&mut schemas);
+    add::<ProblemBody<'_>>(&mut schemas);
+    schemas
 }
 
 fn method(method: Method) -> HttpMethod {

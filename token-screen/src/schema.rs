@@ -207,3 +207,45 @@ fn expires() -> Schema {
         .build()
         .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
+    use token_core::{OwnerId, TokenName};
+
+    use super::*;
+
+    /// What the schema lets through is read, and what it doesn't is not.
+    #[test]
+    fn patterns_say_what_is_read() {
+        let visible = Regex::new(VISIBLE).unwrap();
+        for c in '\0'..='\u{ffff}' {
+            let text = format!("a{c}");
+            let allowed = visible.is_match(&text);
+            assert_eq!(is_opaque(&text), allowed, "{c:?}");
+            assert_eq!((TokenName::new(&*text).is_ok(), OwnerId::new(&*text).is_ok()), (allowed, allowed), "{c:?}");
+        }
+        assert!(is_opaque(&"é".repeat(255)) && !is_opaque(&"é".repeat(256)) && !is_opaque(""));
+        let network = Regex::new(NETWORK).unwrap();
+        for text in ["::", "198.51.100.0/24", "f", "", "g::", &"1".repeat(49), &"1".repeat(50)] {
+            assert_eq!(is_network(text), network.is_match(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_that_are_read_match_their_pattern() {
+        let pattern = Regex::new(moment::PATTERN).unwrap();
+        for year in ["0000", "1969", "2027", "9999", "027"] {
+            for rest in ["-01-31T23:59:59Z", "-13-01T00:00:00Z", "-12-01T00:00:60Z", "-01-01T24:00:00Z"] {
+                for end in ["", "x"] {
+                    let text = format!("{year}{rest}{end}");
+                    assert_eq!(moment::read(&text).is_some(), pattern.is_match(&text), "{text}");
+                }
+            }
+            for zone in ["Z", ".5Z", ".123456+23:59", ".1234567Z", "z", "+24:00", "-0100", ""] {
+                let text = format!("{year}-02-03T04:05:06{zone}");
+                assert_eq!(moment::read(&text).is_some(), pattern.is_match(&text), "{text}");
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@ use token_core::{Actor, ChangeId, Event, Manage, ManageError, OwnerId, Subject, 
 use crate::http::{Request, Response};
 use crate::management::Management;
 use crate::problem::Problem;
-use crate::strict::Fields;
+use crate::strict::{Fields, Invalid};
 use crate::{moment, percent};
 
 use super::wire::{EventBody, EventPage};
@@ -61,8 +61,14 @@ impl<'a> Asked<'a> {
         Ok(query)
     }
 
-    /// The body of an operation that takes no parameters.
+    /// The body of an operation that takes no parameters. There must be one, be it `{}`.
     pub(super) fn fields(&self) -> Result<Fields, Problem> {
+        let fields = self.optional_fields()?;
+        if self.request.body.is_empty() { Err(Invalid.into()) } else { Ok(fields) }
+    }
+
+    /// The same, where none at all is a body without fields.
+    pub(super) fn optional_fields(&self) -> Result<Fields, Problem> {
         Query::of(&self.request.query, &[])?;
         if !self.request.body.is_empty() && !is_json(self.request) {
             return Err(Problem::new(415, "not_json", "Send the body as content-type: application/json."));

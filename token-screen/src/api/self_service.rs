@@ -17,7 +17,7 @@ pub(super) async fn perform(asked: &Asked<'_>, operation: Operation, id: TokenId
             tokens::one(asked, id).await
         }
         Operation::RotateSelf => {
-            let rotation = Rotation { replace: wire::replace(asked.fields()?)?, expiry: None };
+            let rotation = Rotation { replace: wire::replace(asked.optional_fields()?)?, expiry: None };
             let changing = asked.changing_revision().await?;
             let minted = changing.manage.rotate(id, &rotation).await.map_err(|error| changing.problem(error))?;
             tokens::shown_once(200, &minted, asked.tokens(), &changing)

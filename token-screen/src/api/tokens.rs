@@ -118,7 +118,7 @@ pub(super) async fn edit(asked: &Asked<'_>) -> Result<Response, Problem> {
 }
 
 pub(super) async fn rotate(asked: &Asked<'_>) -> Result<Response, Problem> {
-    let mut fields = asked.fields()?;
+    let mut fields = asked.optional_fields()?;
     let expiry = wire::optional_expiry(&mut fields)?;
     let rotation = token_core::Rotation { replace: wire::replace(fields)?, expiry };
     let changing = asked.changing_revision().await?;
