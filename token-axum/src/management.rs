@@ -72,7 +72,11 @@ where
         };
         let visitor = match sign_in(x).await {
             Ok(visitor) => visitor,
-            Err(error) => return unavailable(error.into()),
+            Err(error) => {
+                let error: Box<dyn Error + Send + Sync> = error.into();
+                tracing::error!(%error, "who is signed in can't be known, so a request to manage tokens is denied");
+                return write(token_screen::Response::unavailable());
+            }
         };
         match read(management.base(), parts, body).await {
             Ok(request) => write(management.handle(request, visitor).await),
@@ -133,11 +137,6 @@ fn write(response: token_screen::Response) -> Response {
         }
     }
     written
-}
-
-fn unavailable(error: Box<dyn Error + Send + Sync>) -> Response {
-    tracing::error!(%error, "who is signed in can't be known at the moment, so a request to manage tokens is denied");
-    (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")]).into_response()
 }
 
 #[cfg(test)]

@@ -115,6 +115,7 @@ async fn without_a_session_store_nobody_is_let_in_and_nobody_is_called_a_strange
         let sent = body.iter().fold(by("down"), |sent, body| sent.json(body));
         let answer = sent.to(&service, method_and_path).await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, vec!["1"]), "{answer:?}");
+        assert_eq!(answer.problem()["code"], "temporarily_unavailable");
         assert!(!answer.body.contains("canary"), "{answer:?}");
     }
     assert_eq!(count(&service).await, 0);
