@@ -49,7 +49,7 @@
 //! # Features
 //! - `axum` (default): the client's address from `axum::extract::ConnectInfo`. Without it, put a [`ClientAddress`] into the
 //!   request's extensions.
-//! - `screen`: [`management`], which mounts the management of tokens.
+//! - `screen`: `management`, which mounts the management of tokens.
 
 #![cfg_attr(not(test), warn(clippy::expect_used))]
 

@@ -10,7 +10,7 @@ use axum::http::Request;
 use axum::routing::get;
 use token_axum::{AnyToken, TokenLayer};
 
-use crate::service::{Service, all, text};
+use crate::service::{Service, text};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -68,7 +68,7 @@ async fn a_server_that_keeps_no_client_address() {
 #[tokio::test]
 async fn token_management_behind_a_layer() {
     let service = Service::start().await;
-    let minted = service.mint(all("projects:read")).await;
+    let minted = service.mint(token_core::Grants::default()).await;
     let app = crate::management::mount(&service.tokens).layer(TokenLayer::required(&service.tokens));
     let log = logged(app, "/api/tokens/tokens", text(&minted)).await;
     for part in ["WARN", "Router::new().merge(management(..)).merge(protected)"] {
