@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
@@ -167,9 +167,9 @@ impl Drop for Use {
 }
 
 /// Keeps credentials out of whatever prints the headers of a request, such as a tracing layer further in.
-fn hide_credentials(headers: &mut HeaderMap) {
+pub(crate) fn hide_credentials(headers: &mut HeaderMap) {
     for (name, value) in headers.iter_mut() {
-        if *name == AUTHORIZATION || *name == X_API_KEY {
+        if *name == AUTHORIZATION || *name == X_API_KEY || *name == COOKIE {
             value.set_sensitive(true);
         }
     }

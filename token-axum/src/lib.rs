@@ -49,20 +49,25 @@
 //! # Features
 //! - `axum` (default): the client's address from `axum::extract::ConnectInfo`. Without it, put a [`ClientAddress`] into the
 //!   request's extensions.
+//! - `screen`: `management`, which mounts the management of tokens.
 
 #![cfg_attr(not(test), warn(clippy::expect_used))]
 
 mod address;
 mod extract;
 mod layer;
+#[cfg(feature = "screen")]
+mod management;
 mod rejection;
 
 pub use address::ClientAddress;
 pub use extract::{AnyToken, Authorized, Limited};
 pub use layer::{TokenFuture, TokenLayer, TokenService};
+#[cfg(feature = "screen")]
+pub use management::management;
 pub use rejection::Rejection;
 
 /// The code of the README, compiled.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "screen"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}

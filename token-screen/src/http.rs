@@ -2,6 +2,8 @@
 
 use token_core::Caller;
 
+use crate::problem::Problem;
+
 /// A request, as an adapter hands it over.
 #[derive(Clone)]
 pub struct Request {
@@ -66,6 +68,12 @@ const ALWAYS: [(&str, &str); 7] = [
 ];
 
 impl Response {
+    /// The response when the host can't tell who is signed in: nobody is let in, and nobody is taken for a stranger.
+    #[must_use]
+    pub fn unavailable() -> Response {
+        Response::from(Problem::unavailable()).hardened()
+    }
+
     pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
         Response { status, headers: vec![("content-type", "application/json".to_owned())], body }
     }

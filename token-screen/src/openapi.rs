@@ -167,15 +167,15 @@ fn operation(route: &Route) -> OperationBuilder {
         let parameter = ParameterBuilder::new().name(*name).parameter_in(ParameterIn::Query).required(Required::False);
         operation = operation.parameter(parameter.schema(Some(query_parameter(name))));
     }
-    let header = |name: &str, pattern: &str| {
+    let header = |name: &str, schema: Schema| {
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
-        parameter.schema(Some(schema::matching(pattern)))
+        parameter.schema(Some(schema))
     };
     if route.changes() {
-        operation = operation.parameter(header("Idempotency-Key", "^[!-~]{1,255}$"));
+        operation = operation.parameter(header("Idempotency-Key", schema::matching("^[!-~]{1,255}$")));
     }
     if what.revised {
-        operation = operation.parameter(header("If-Match", "^([*]|\"(0|[1-9][0-9]{0,18})\")$"));
+        operation = operation.parameter(header("If-Match", schema::revision()));
     }
     if let Some((name, required)) = what.body {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(name))).build();

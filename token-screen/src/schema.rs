@@ -67,6 +67,11 @@ pub(crate) fn name() -> Schema {
     visible(100).build().into()
 }
 
+/// Any revision, or the one that an ETag of ours named.
+pub(crate) fn revision() -> Schema {
+    AnyOfBuilder::new().item(one_of_words(["*"])).item(matching("^\"(0|[1-9][0-9]{0,18})\"$")).build().into()
+}
+
 /// A part of a name; empty is any.
 pub(crate) fn name_part() -> Schema {
     string().max_length(Some(100)).pattern(Some(VISIBLE.replace("+$", "*$"))).build().into()

@@ -1,4 +1,4 @@
-//! What happens once: a keyring, and two tokens to try.
+//! What happens once: a keyring, and a token to try.
 #![expect(clippy::print_stdout, reason = "a demonstration talks to the person who started it")]
 
 use std::error::Error;
@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use token_core::{Actor, ActorId, Ceiling, ChangeId, Grant, Grants, Keyring, NewToken, OwnerId, TokenName, Tokens};
+use token_core::{ChangeId, Grant, Grants, Keyring, NewToken, TokenName, Tokens};
+
+use crate::demo;
 
 /// The keys of the service, made on the first start. A real one gets them from its secret store: `Keyring::from_env`.
 pub(crate) fn keyring(path: &Path) -> Result<Keyring, Box<dyn Error>> {
@@ -23,33 +25,32 @@ pub(crate) fn keyring(path: &Path) -> Result<Keyring, Box<dyn Error>> {
     Ok(Keyring::parse(&fs::read_to_string(path)?)?)
 }
 
-/// Says where the service is and, on the first start, shows a token to try and one to manage tokens with.
+/// Says where the service is and, on the first start, shows a token of ann's to try.
 pub(crate) async fn greet(tokens: &Tokens, address: SocketAddr) -> Result<(), Box<dyn Error>> {
-    let host = Actor::owner(ActorId::new("quickstart")?, OwnerId::new("demo")?, Ceiling::Everything);
-    for (variable, name, scope) in [("DEMO", "demo", "projects:read"), ("OPERATOR", "operator", "tokens:manage")] {
-        let grants = Grants::new([Grant::all(scope)?])?;
-        // One change each, however often the service starts: a repeat makes no second token, and has no text to show.
-        let once = tokens.manage(&host).change_id(ChangeId::from_key(host.id(), name));
-        if let Some(text) = once.create(&NewToken::new(TokenName::new(name)?, grants)).await?.text {
-            println!("# The {name} token. Shown once: only its digest is kept.");
-            println!("export {variable}={}", text.expose_secret());
-            if name == "operator" {
-                println!("{}", TRY.replace("HOST", &format!("http://{address}")));
-            }
-        }
+    let ann = demo::user("ann").ok_or("ann is one of the demo's users")?;
+    let request = NewToken::new(TokenName::new("demo")?, Grants::new([Grant::all("projects:read")?])?);
+    // One change, however often the service starts: a repeat makes no second token, and has no text to show.
+    let once = tokens.manage(&ann).change_id(ChangeId::from_key(ann.id(), "demo"));
+    if let Some(text) = once.create(&request).await?.text {
+        println!("# A token of ann's. Shown once: only its digest is kept.");
+        println!("export DEMO={}", text.expose_secret());
+        println!("{}", TRY.replace("HOST", &format!("http://{address}")));
     }
     println!("listening on http://{address}");
     Ok(())
 }
 
 const TRY: &str = r#"
-curl -i HOST/projects                                                   # 401: no token
-curl -i HOST/projects -H "Authorization: Bearer $DEMO"                  # 200
-curl -i HOST/projects -H "Authorization: Bearer $DEMO" -X POST          # 403: it may only read
-curl -i HOST/tokens   -H "Authorization: Bearer $OPERATOR"              # the tokens, and their ids
-curl -i HOST/tokens   -H "Authorization: Bearer $OPERATOR" --json \
-  '{"name":"deploy","grants":[{"scope":"projects:write","resources":"all"}]}'
-curl -i HOST/tokens/$ID/rotate      -H "Authorization: Bearer $OPERATOR" -X POST    # a new value; the old one works on
-curl -i HOST/tokens/$ID/end-overlap -H "Authorization: Bearer $OPERATOR" -X POST    # the old one ends
-curl -i HOST/tokens/$ID             -H "Authorization: Bearer $OPERATOR" -X DELETE  # both end
+curl -i HOST/projects                                            # 401: no token
+curl -i HOST/projects -H "Authorization: Bearer $DEMO"           # 200
+curl -i HOST/projects -H "Authorization: Bearer $DEMO" -X POST   # 403: it may only read
+
+# People manage tokens. This signs in as ann, in a demo without passwords; changes say which site they come from.
+curl -c jar HOST/demo/sign-in -d user=ann
+ann() { curl -i -b jar -H "Origin: HOST" "$@"; }
+ann HOST/api/tokens/tokens                                       # her tokens, and their ids
+ann HOST/api/tokens/tokens --json '{"name":"deploy","grants":[{"scope":"projects:write","resources":"all"}]}'
+ann HOST/api/tokens/tokens/$ID/rotate -X POST                    # a new value; the old one works on
+ann HOST/api/tokens/tokens/$ID/end-overlap -X POST               # the old one ends
+ann HOST/api/tokens/tokens/$ID/revoke -X POST                    # both end
 "#;

@@ -1,7 +1,7 @@
 //! A service with API tokens, on a SQLite file of its own. Start it, and it says what to try.
 
+mod demo;
 mod first_start;
-mod tokens;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use token_axum::{Authorized, TokenLayer};
+use token_axum::{Authorized, TokenLayer, management};
 use token_core::{Risk, Tokens};
+use token_screen::Management;
 use token_store_sqlx::SqlStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,7 +25,7 @@ token_core::scopes! {
     fn catalog;
     ProjectsRead = "projects:read", "See your projects", "Projects", Risk::Low;
     ProjectsWrite = "projects:write", "Create and change projects", "Projects", Risk::Medium, implies "projects:read";
-    TokensManage = "tokens:manage", "Make, rotate and revoke tokens", "Tokens", Risk::High;
+    TokensSelf = "tokens:self", "Let the token see, rotate and revoke itself", "Tokens", Risk::Medium;
 }
 
 #[tokio::main]
@@ -44,20 +45,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     tokio::spawn(background);
 
-    let app = Router::new()
+    let listener = TcpListener::bind(env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".to_owned())).await?;
+    let address = listener.local_addr()?;
+
+    // For programs that have a token.
+    let api = Router::new()
         .route("/projects", get(list_projects).post(create_project))
-        .route("/tokens", get(tokens::list).post(tokens::mint))
-        .route("/tokens/{id}", delete(tokens::revoke))
-        .route("/tokens/{id}/rotate", post(tokens::rotate))
-        .route("/tokens/{id}/end-overlap", post(tokens::end_overlap))
         .route("/healthz", get(async || "ok"))
         // Covers every route above, and whatever is added there; only what is named here is open.
-        .layer(TokenLayer::required(&tokens).except(["/healthz"]))
-        .with_state(tokens.clone());
+        .layer(TokenLayer::required(&tokens).except(["/healthz"]));
+
+    // For people who are signed in, to manage their tokens.
+    let manage = Management::new(&tokens, "/api/tokens")
+        .origin(format!("http://{address}"))
+        .cookie_name(demo::COOKIE)
+        .self_service::<TokensSelf>();
+    let people = Router::new()
+        .merge(management(manage, demo::signed_in))
+        .merge(demo::routes())
+        .with_state(demo::Sessions::new(&tokens));
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let listener = TcpListener::bind(env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".to_owned())).await?;
-    first_start::greet(&tokens, listener.local_addr()?).await?;
+    first_start::greet(&tokens, address).await?;
+    let app = people.merge(api);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move {
             tokio::select! {

@@ -27,10 +27,14 @@ impl Answer {
         challenges.first().copied()
     }
 
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
     pub(crate) fn problem(&self) -> serde_json::Value {
         assert_eq!(self.header("content-type"), ["application/problem+json"], "{self:?}");
         assert_eq!(self.header("cache-control"), ["no-store"], "{self:?}");
-        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        let problem = self.json();
         assert_eq!(problem["status"], self.status);
         problem
     }
@@ -56,17 +60,27 @@ pub(crate) async fn request(server: SocketAddr, method_and_path: &str, lines: &[
 }
 
 async fn exchange(server: SocketAddr, method_and_path: &str, lines: &[&[u8]]) -> Answer {
-    let mut stream = TcpStream::connect(server).await.unwrap();
+    send_bytes(server, &bytes_of(method_and_path, lines)).await.unwrap()
+}
+
+/// What goes over the wire, up to the body.
+pub(crate) fn bytes_of(method_and_path: &str, lines: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("{method_and_path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
     for line in lines {
         bytes.extend_from_slice(line);
         bytes.extend_from_slice(b"\r\n");
     }
     bytes.extend_from_slice(b"\r\n");
-    stream.write_all(&bytes).await.unwrap();
+    bytes
+}
+
+/// Sends these bytes and reads to the end; `None` if the server closes without a word.
+pub(crate) async fn send_bytes(server: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
-    parse(&String::from_utf8(answer).unwrap())
+    (!answer.is_empty()).then(|| parse(&String::from_utf8(answer).unwrap()))
 }
 
 fn parse(text: &str) -> Answer {

@@ -4,10 +4,14 @@
 
 mod client;
 mod credentials;
+#[cfg(feature = "screen")]
+mod management;
 mod mistakes;
 mod outages;
 mod refusals;
 mod routes;
+#[cfg(feature = "screen")]
+mod rules;
 mod service;
 mod store;
 mod tower;

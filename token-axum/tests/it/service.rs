@@ -192,7 +192,7 @@ fn app(tokens: &Tokens) -> Router {
         .route("/uncovered", get(async |_: AnyToken| "in"))
         .route("/uncovered/maybe", get(async |_: Option<AnyToken>| "in"))
         .route("/uncovered/read", get(async |_: Authorized<ProjectsRead>| "in"));
-    Router::new()
+    let app = Router::new()
         .route("/any", get(async |token: AnyToken| format!("{} of {}", token.name(), token.owner())))
         .route("/projects", get(async |token: Authorized<ProjectsRead>| format!("projects of {}", token.owner())))
         .route("/projects", post(async |_: Authorized<ProjectsWrite>| "created"))
@@ -207,7 +207,10 @@ fn app(tokens: &Tokens) -> Router {
         .merge(writers)
         .merge(open)
         .merge(open_to_readers)
-        .merge(uncovered)
+        .merge(uncovered);
+    #[cfg(feature = "screen")]
+    let app = crate::management::mount(tokens).merge(app);
+    app
 }
 
 async fn welcome(token: Option<AnyToken>) -> String {

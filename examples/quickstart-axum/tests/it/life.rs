@@ -6,21 +6,34 @@ use serde_json::{Value, json};
 use token_core::{Time, TokenStore};
 use token_store_sqlx::SqlStore;
 
-use crate::program::{Place, Program};
+use crate::program::{Browser, Place, Program};
 
 const WRITER: &str = r#"{"name":"deploy","grants":[{"scope":"projects:write","resources":"all"}]}"#;
 
-fn mint(program: &Program, operator: &str) -> (String, String) {
-    let minted = program.post("/tokens", operator, WRITER);
+const TOKENS: &str = "/api/tokens/tokens";
+
+fn mint(browser: &Browser<'_>) -> (String, String) {
+    let minted = browser.post("/tokens", WRITER);
     assert_eq!(minted.status, 201, "{minted:?}");
     let minted = minted.json();
-    (minted["id"].as_str().unwrap().to_owned(), minted["token"].as_str().unwrap().to_owned())
+    (minted["token"]["id"].as_str().unwrap().to_owned(), minted["text"].as_str().unwrap().to_owned())
 }
 
-fn rotate(program: &Program, operator: &str, id: &str) -> String {
-    let rotated = program.post(&format!("/tokens/{id}/rotate"), operator, "");
+fn rotate(browser: &Browser<'_>, id: &str) -> String {
+    let rotated = browser.post(&format!("/tokens/{id}/rotate"), "");
     assert_eq!(rotated.status, 200, "{rotated:?}");
-    rotated.json()["token"].as_str().unwrap().to_owned()
+    rotated.json()["text"].as_str().unwrap().to_owned()
+}
+
+/// What is listed, without what depends on the moment of looking.
+fn tokens_of(browser: &Browser<'_>) -> Value {
+    browser.get("/tokens").json()["tokens"].take()
+}
+
+fn id_of(browser: &Browser<'_>, name: &str) -> String {
+    let listed = browser.get("/tokens").json();
+    let token = listed["tokens"].as_array().unwrap().iter().find(|token| token["name"] == name).unwrap();
+    token["id"].as_str().unwrap().to_owned()
 }
 
 fn assert_invalid(program: &Program, token: &str) {
@@ -34,64 +47,68 @@ fn assert_invalid(program: &Program, token: &str) {
 fn tokens_are_minted_rotated_and_revoked_and_all_of_it_outlives_a_crash() {
     let place = Place::new();
     let program = place.start();
-    let (demo, operator) = (program.exported("DEMO"), program.exported("OPERATOR"));
+    let demo = program.exported("DEMO");
 
     // Anonymous.
     assert_eq!(program.send("GET", "/healthz", &[], "").body, "ok");
-    for (method, path) in [("GET", "/projects"), ("GET", "/tokens"), ("POST", "/tokens"), ("GET", "/none")] {
+    for (method, path) in [("GET", "/projects"), ("GET", "/none"), ("GET", TOKENS), ("POST", TOKENS)] {
         let answer = program.send(method, path, &[], "");
         assert_eq!((answer.status, answer.challenge.as_deref()), (401, Some(r#"Bearer realm="api""#)), "{path}");
     }
 
     // The demo token.
     let projects = program.get("/projects", &demo);
-    assert_eq!((projects.status, &projects.json()["owner"]), (200, &json!("demo")));
+    assert_eq!((projects.status, &projects.json()["owner"]), (200, &json!("ann")));
     let refused = program.post("/projects", &demo, "");
     let challenge = r#"Bearer realm="api", error="insufficient_scope", scope="projects:write""#;
     assert_eq!((refused.status, refused.challenge.as_deref()), (403, Some(challenge)));
-    assert_eq!(program.get("/tokens", &demo).status, 403);
+    // Tokens do not manage tokens.
+    assert_eq!(program.get(TOKENS, &demo).status, 403);
+    assert_eq!(program.post(TOKENS, &demo, WRITER).status, 403);
 
     // Credentials that are none.
     let bearer = format!("Bearer {demo}");
-    assert_eq!(program.send("GET", "/projects", &[&bearer, &bearer], "").status, 400);
-    assert_eq!(program.send("GET", "/projects", &["Bearer"], "").status, 400);
+    let twice = [("Authorization", bearer.as_str()), ("Authorization", bearer.as_str())];
+    assert_eq!(program.send("GET", "/projects", &twice, "").status, 400);
+    assert_eq!(program.send("GET", "/projects", &[("Authorization", "Bearer")], "").status, 400);
     assert_invalid(&program, &demo[..demo.len() - 1]);
     assert_invalid(&program, &demo.replace("acme_live_", "acme_test_"));
 
     // One token's life.
-    let (id, old) = mint(&program, &operator);
+    let ann = program.signed_in("ann");
+    let (id, old) = mint(&ann);
     assert_eq!(program.post("/projects", &old, "").status, 201);
     assert_eq!(mixed(&old, &old), old);
     assert_invalid(&program, &mixed(&old, &demo));
-    let new = rotate(&program, &operator, &id);
+    let new = rotate(&ann, &id);
     for value in [&old, &new] {
         assert_eq!(program.get("/projects", value).status, 200);
     }
-    // Which of the two is to end is for the operator to say, so a third one is refused.
-    assert_eq!(program.post(&format!("/tokens/{id}/rotate"), &operator, "").status, 409);
-    assert_eq!(program.post(&format!("/tokens/{id}/end-overlap"), &operator, "").status, 200);
+    // Which of the two is to end is for people to say, so a third one is refused.
+    assert_eq!(ann.post(&format!("/tokens/{id}/rotate"), "").status, 409);
+    assert_eq!(ann.post(&format!("/tokens/{id}/end-overlap"), "").status, 200);
     assert_invalid(&program, &old);
     assert_eq!(program.get("/projects", &new).status, 200);
 
-    let (gone, revoked) = mint(&program, &operator);
+    let (gone, revoked) = mint(&ann);
     for _ in 0..2 {
-        assert_eq!(program.delete(&format!("/tokens/{gone}"), &operator).json()["state"], "revoked");
+        assert_eq!(ann.post(&format!("/tokens/{gone}/revoke"), "").status, 200);
+        assert_eq!(ann.get(&format!("/tokens/{gone}")).json()["state"], "revoked");
         assert_invalid(&program, &revoked);
     }
-    assert_eq!(program.post(&format!("/tokens/{gone}/rotate"), &operator, "").status, 409);
+    assert_eq!(ann.post(&format!("/tokens/{gone}/rotate"), "").status, 409);
 
     // One more, with its overlap still running at the crash.
-    let (_, running_old) = mint(&program, &operator);
-    let running_id = program.get("/tokens", &operator).json()[0]["id"].as_str().unwrap().to_owned();
-    let running_new = rotate(&program, &operator, &running_id);
+    let (running, running_old) = mint(&ann);
+    let running_new = rotate(&ann, &running);
 
-    let listed = program.get("/tokens", &operator).json();
-    assert_eq!(listed.as_array().unwrap().len(), 5);
+    let listed = tokens_of(&ann);
+    assert_eq!(listed.as_array().unwrap().len(), 4);
     program.kill();
 
     let program = place.start();
     assert_eq!(program.printed.len(), 1, "only where it listens: {:?}", program.printed);
-    assert_eq!(program.get("/tokens", &operator).json(), listed);
+    assert_eq!(tokens_of(&program.signed_in("ann")), listed);
     for works in [&demo, &new, &running_old, &running_new] {
         assert_eq!(program.get("/projects", works).status, 200);
     }
@@ -113,40 +130,54 @@ fn mixed(selector: &str, verifier: &str) -> String {
 }
 
 #[test]
-fn an_operator_makes_no_other_operator_and_hears_nothing_of_its_request() {
+fn the_demo_s_users_see_what_is_theirs() {
     let place = Place::new();
     let program = place.start();
-    let operator = program.exported("OPERATOR");
-    let canary = "canary-3f9a";
-    let grants = |scope: &str| format!(r#"{{"name":"x","grants":[{{"scope":"{scope}","resources":"all"}}]}}"#);
-    let cases: Vec<(String, u16)> = vec![
-        (grants("tokens:manage"), 403),
-        (grants("canary-3f9a:read"), 422),
-        (grants("canary-3f9a"), 400),
-        (r#"{"name":"x","grants":null,"canary-3f9a":1}"#.into(), 400),
-        (r#"{"name":"x","canary-3f9a":[]}"#.into(), 400),
-        (r#"{"name":"x"}"#.into(), 400),
-        (r#"{"name":"x","grants":[]} canary-3f9a"#.into(), 400),
-        ("canary-3f9a".into(), 400),
-        (String::new(), 400),
-    ];
-    for (body, status) in cases {
-        let answer = program.post("/tokens", &operator, &body);
-        assert_eq!(answer.problem()["status"], status, "{body}: {answer:?}");
-        assert!(!answer.body.contains(canary), "{answer:?}");
+    let sign_in = |form: &str| program.send("POST", "/demo/sign-in", &[], form);
+    for nobody in ["", "user=", "user=eve", "user=Ann", "name=ann", "user=ann&user=bob"] {
+        let answer = sign_in(nobody);
+        assert_eq!((answer.status, answer.cookie), (400, None), "{nobody}");
     }
-    for id in ["canary-3f9a", "01935b2a-7c1e-7000-8000-0123456789ab"] {
-        let missing = json!({
-            "type": "about:blank", "title": "Not Found", "status": 404, "detail": "there is no such token",
-        });
-        assert_eq!(program.delete(&format!("/tokens/{id}"), &operator).problem(), missing);
-        assert_eq!(program.post(&format!("/tokens/{id}/rotate"), &operator, "").problem(), missing);
+    let cookies = [sign_in("user=ann").cookie.unwrap(), sign_in("user=ann").cookie.unwrap()];
+    assert_ne!(cookies[0], cookies[1]);
+    for cookie in cookies {
+        let (name, attributes) = cookie.split_at("demo_session=".len() + 32);
+        assert!(name.starts_with("demo_session="));
+        assert_eq!(attributes, "; HttpOnly; SameSite=Lax; Path=/");
     }
-    // Its own token is beyond the operator too: a leaked one can't be made to live on under a new value.
-    let listed = program.get("/tokens", &operator).json();
-    let is_operator = |token: &&Value| token["name"] == "operator";
-    let own = listed.as_array().unwrap().iter().find(is_operator).unwrap()["id"].as_str().unwrap().to_owned();
-    assert_eq!(program.post(&format!("/tokens/{own}/rotate"), &operator, "").status, 403);
+
+    let [ann, bob, viewer, admin] = ["ann", "bob", "viewer", "admin"].map(|user| program.signed_in(user));
+    let (id, _) = mint(&ann);
+    let token = format!("/tokens/{id}");
+    for (user, reads, changes) in [(&ann, 200, 200), (&bob, 404, 404), (&viewer, 200, 403), (&admin, 200, 200)] {
+        assert_eq!(user.get(&token).status, reads, "{}", user.cookie);
+        assert_eq!(user.post(&format!("{token}/end-overlap"), "").status, changes, "{}", user.cookie);
+    }
+    // A page of another site has no say, and neither has a session that ended, nor one that never was.
+    let other = [("Cookie", ann.cookie.as_str()), ("Origin", "http://127.0.0.1:1")];
+    assert_eq!(program.send("POST", TOKENS, &other, WRITER).status, 403);
+    let signed_out = program.send("POST", "/demo/sign-out", &[("Cookie", &ann.cookie)], "");
+    assert_eq!(signed_out.cookie.as_deref(), Some("demo_session=; Max-Age=0; HttpOnly; SameSite=Lax; Path=/"));
+    assert_eq!(ann.get(&token).status, 401);
+    let made_up = [("Cookie", "demo_session=00000000000000000000000000000000")];
+    assert_eq!(program.send("GET", TOKENS, &made_up, "").status, 401);
+}
+
+#[test]
+fn a_token_that_may_manages_itself_and_no_other() {
+    let place = Place::new();
+    let program = place.start();
+    let body = r#"{"name":"own","grants":[{"scope":"tokens:self","resources":"all"}]}"#;
+    let minted = program.signed_in("ann").post("/tokens", body).json();
+    let text = minted["text"].as_str().unwrap();
+    assert_eq!(program.get("/api/tokens/self", text).json()["id"], minted["token"]["id"]);
+    assert_eq!(program.get(TOKENS, text).status, 403);
+    let rotated = program.post("/api/tokens/self/rotate", text, "").json();
+    let new = rotated["text"].as_str().unwrap();
+    assert_eq!(program.post("/api/tokens/self/revoke", new, "").status, 200);
+    for ended in [text, new] {
+        assert_eq!(program.get("/api/tokens/self", ended).status, 401);
+    }
 }
 
 #[test]
@@ -157,9 +188,7 @@ fn a_shutdown_loses_no_use() {
     for _ in 0..20 {
         assert_eq!(program.get("/projects", &demo).status, 200);
     }
-    let listed = program.get("/tokens", &program.exported("OPERATOR")).json();
-    let is_demo = |token: &&Value| token["name"] == "demo";
-    let id = listed.as_array().unwrap().iter().find(is_demo).unwrap()["id"].as_str().unwrap().parse().unwrap();
+    let id = id_of(&program.signed_in("ann"), "demo").parse().unwrap();
     program.interrupt();
 
     let runtime = tokio::runtime::Runtime::new().unwrap();

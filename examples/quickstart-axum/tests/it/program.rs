@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Program {
     child: Child,
     output: Receiver<String>,
-    base: String,
+    pub(crate) base: String,
     /// Every line it printed so far.
     pub(crate) printed: Vec<String>,
     agent: ureq::Agent,
@@ -26,6 +26,7 @@ pub(crate) struct Program {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) challenge: Option<String>,
+    pub(crate) cookie: Option<String>,
     pub(crate) body: String,
 }
 
@@ -106,28 +107,55 @@ impl Program {
     }
 
     pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
-        self.send("GET", path, &[&format!("Bearer {token}")], "")
+        self.send("GET", path, &[("Authorization", &format!("Bearer {token}"))], "")
     }
 
     pub(crate) fn post(&self, path: &str, token: &str, body: &str) -> Answer {
-        self.send("POST", path, &[&format!("Bearer {token}")], body)
+        self.send("POST", path, &[("Authorization", &format!("Bearer {token}"))], body)
     }
 
-    pub(crate) fn delete(&self, path: &str, token: &str) -> Answer {
-        self.send("DELETE", path, &[&format!("Bearer {token}")], "")
+    /// A browser in which one of the demo's users has signed in.
+    pub(crate) fn signed_in(&self, user: &str) -> Browser<'_> {
+        let answer = self.send("POST", "/demo/sign-in", &[], &format!("user={user}"));
+        let cookie = answer.cookie.as_deref().and_then(|cookie| cookie.split(';').next()).expect("a session");
+        Browser { program: self, cookie: cookie.to_owned() }
     }
 
-    /// A request with these values of `Authorization`.
-    pub(crate) fn send(&self, method: &str, path: &str, authorization: &[&str], body: &str) -> Answer {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
-        for value in authorization {
-            request = request.header("Authorization", *value);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        let request = request.header("Content-Type", "application/json").body(body.to_owned()).unwrap();
-        let mut response = self.agent.run(request).unwrap();
-        let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+        if !body.is_empty() {
+            request = request.header("Content-Type", "application/json");
+        }
+        let mut response = self.agent.run(request.body(body.to_owned()).unwrap()).unwrap();
+        let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (challenge, cookie) = (header("www-authenticate"), header("set-cookie"));
         let body = response.body_mut().read_to_string().unwrap();
-        Answer { status: response.status().as_u16(), challenge, body }
+        Answer { status: response.status().as_u16(), challenge, cookie, body }
+    }
+}
+
+/// Someone signed in, on a page of the program's own.
+pub(crate) struct Browser<'a> {
+    program: &'a Program,
+    pub(crate) cookie: String,
+}
+
+impl Browser<'_> {
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, "")
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, body)
+    }
+
+    /// A request for what is below the mount.
+    fn send(&self, method: &str, path: &str, body: &str) -> Answer {
+        let headers = [("Cookie", self.cookie.as_str()), ("Origin", self.program.base.as_str())];
+        self.program.send(method, &format!("/api/tokens{path}"), &headers, body)
     }
 }
 

@@ -1,0 +1,106 @@
+//! DEMO ONLY: a sign-in that asks for no password. Whoever reaches it is whoever they say they are.
+//!
+//! A real host has its own sign-in. All that token management wants of it is what [`signed_in`] says: who sent this request, and
+//! when they last proved it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{self, SET_COOKIE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse};
+use axum::routing::{get, post};
+use getrandom::SysRng;
+use getrandom::rand_core::TryRng;
+use token_core::{Actor, ActorId, Ceiling, OwnerId, Time, Tokens};
+use token_screen::SignedIn;
+
+pub(crate) const COOKIE: &str = "demo_session";
+
+const PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<title>Demo sign-in</title>
+<h1>Demo sign-in, without passwords</h1>
+<form method="post" action="/demo/sign-in">
+<p><button name="user" value="ann">ann</button> has tokens</p>
+<p><button name="user" value="bob">bob</button> has others</p>
+<p><button name="user" value="viewer">viewer</button> sees ann's, and changes nothing</p>
+<p><button name="user" value="admin">admin</button> manages everyone's</p>
+</form>
+<form method="post" action="/demo/sign-out"><button>Sign out</button></form>
+"#;
+
+/// Who can sign in.
+pub(crate) fn user(name: &str) -> Option<Actor> {
+    let id = ActorId::new(name).ok()?;
+    let of = |owner: &str| Some(Actor::owner(id.clone(), OwnerId::new(owner).ok()?, Ceiling::Everything));
+    match name {
+        "ann" | "bob" => of(name),
+        "viewer" => of("ann").map(Actor::read_only),
+        "admin" => Some(Actor::admin(id, Ceiling::Everything)),
+        _ => None,
+    }
+}
+
+/// By the value of its cookie, each session's user, and since when. In memory: a restart signs everyone out.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    tokens: Tokens,
+    open: Arc<Mutex<HashMap<String, (Actor, Time)>>>,
+}
+
+impl Sessions {
+    /// Sessions by the clock of these tokens.
+    pub(crate) fn new(tokens: &Tokens) -> Sessions {
+        Sessions { tokens: tokens.clone(), open: Arc::default() }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, (Actor, Time)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who sent a request with these headers. A host whose sessions are in a database returns its error here, which denies.
+pub(crate) async fn signed_in(
+    (State(sessions), headers): (State<Sessions>, HeaderMap),
+) -> Result<Option<SignedIn>, Infallible> {
+    let session = session(&headers).and_then(|id| sessions.open().get(id).cloned());
+    Ok(session.map(|(actor, since)| SignedIn::by_cookie(actor, since)))
+}
+
+pub(crate) fn routes() -> Router<Sessions> {
+    Router::new()
+        .route("/demo", get(async || Html(PAGE)))
+        .route("/demo/sign-in", post(sign_in))
+        .route("/demo/sign-out", post(sign_out))
+}
+
+async fn sign_in(State(sessions): State<Sessions>, form: String) -> Result<impl IntoResponse, StatusCode> {
+    let name = form.strip_prefix("user=").unwrap_or_default();
+    let actor = user(name).ok_or(StatusCode::BAD_REQUEST)?;
+    let mut id = [0; 16];
+    SysRng.try_fill_bytes(&mut id).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let id = format!("{:032x}", u128::from_be_bytes(id));
+    // A new id each time, so that nobody can have someone sign in to a session that they chose.
+    sessions.open().insert(id.clone(), (actor, sessions.tokens.now()));
+    Ok(([(SET_COOKIE, cookie(&id))], format!("signed in as {name}\n")))
+}
+
+async fn sign_out(State(sessions): State<Sessions>, headers: HeaderMap) -> impl IntoResponse {
+    session(&headers).and_then(|id| sessions.open().remove(id));
+    ([(SET_COOKIE, cookie("; Max-Age=0"))], "signed out\n")
+}
+
+fn session(headers: &HeaderMap) -> Option<&str> {
+    let mut cookies =
+        headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split("; "));
+    cookies.find_map(|cookie| cookie.strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// Over HTTPS it would be `Secure` as well.
+fn cookie(value: &str) -> String {
+    format!("{COOKIE}={value}; HttpOnly; SameSite=Lax; Path=/")
+}
