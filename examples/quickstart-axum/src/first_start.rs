@@ -35,6 +35,8 @@ pub(crate) async fn greet(tokens: &Tokens, address: SocketAddr) -> Result<(), Bo
         println!("# A token of ann's. Shown once: only its digest is kept.");
         println!("export DEMO={}", text.expose_secret());
         println!("{}", TRY.replace("HOST", &format!("http://{address}")));
+    } else {
+        println!("The token to try was shown on the first start. To begin anew, delete the data.");
     }
     println!("listening on http://{address}");
     Ok(())
@@ -48,8 +50,10 @@ curl -i HOST/projects -H "Authorization: Bearer $DEMO" -X POST   # 403: it may o
 # People manage tokens. This signs in as ann, in a demo without passwords; changes say which site they come from.
 curl -c jar HOST/demo/sign-in -d user=ann
 ann() { curl -i -b jar -H "Origin: HOST" "$@"; }
-ann HOST/api/tokens/tokens                                       # her tokens, and their ids
-ann HOST/api/tokens/tokens --json '{"name":"deploy","grants":[{"scope":"projects:write","resources":"all"}]}'
+ann HOST/api/tokens/tokens                                       # her tokens
+ann HOST/api/tokens/tokens -H 'Content-Type: application/json' \
+  -d '{"name":"deploy","grants":[{"scope":"projects:write","resources":"all"}]}'
+ID=...                                                           # the id in that answer
 ann HOST/api/tokens/tokens/$ID/rotate -X POST                    # a new value; the old one works on
 ann HOST/api/tokens/tokens/$ID/end-overlap -X POST               # the old one ends
 ann HOST/api/tokens/tokens/$ID/revoke -X POST                    # both end
