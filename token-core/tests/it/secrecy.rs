@@ -108,6 +108,9 @@ async fn no_piece_of_a_secret_is_in_logs_debug_or_errors() {
                 &presented.parse::<Time>().unwrap_err(),
             ];
             errors.into_iter().for_each(|error| written.error(error));
+            let keyring = Keyring::parse(KEYS).unwrap();
+            let built = Tokens::builder(MemoryStore::new()).prefix(presented).realm(presented).keyring(keyring).build();
+            written.error(&built.await.map(drop).unwrap_err());
             if let Err(error) = manage.receipt(presented).await {
                 written.error(&error);
             }
