@@ -49,13 +49,12 @@ impl Tokens {
         let inner = &*self.0;
         let parsed: Vec<_> = texts.iter().map(|text| inner.format.parse(text.as_bytes()).ok()).collect();
         let selectors: HashSet<Selector> = parsed.iter().flatten().map(|parsed| parsed.selector).collect();
-        let found = inner.load_reported(&Vec::from_iter(selectors)).await?;
+        let (found, mut failed) = inner.load_reported(&Vec::from_iter(selectors)).await?;
         // It may do nothing but what any admin may: revoke.
         let actor = Actor::admin(reporter.clone(), Ceiling::Only(Grants::default()));
 
         let mut leaked = Vec::with_capacity(texts.len());
         let mut done = HashSet::new();
-        let mut failed = None;
         for parsed in parsed {
             let judged = match &parsed {
                 Some(parsed) => inner.judge(parsed, found.get(&parsed.selector)),
@@ -83,12 +82,31 @@ impl Tokens {
 }
 
 impl Inner {
-    async fn load_reported(&self, selectors: &[Selector]) -> Result<HashMap<Selector, Loaded>, ManageError> {
+    /// The rows of what was reported, and why some can't be read, if so: one bad row hides no other.
+    async fn load_reported(
+        &self,
+        selectors: &[Selector],
+    ) -> Result<(HashMap<Selector, Loaded>, Option<ManageError>), ManageError> {
         if selectors.is_empty() {
-            return Ok(HashMap::new());
+            return Ok((HashMap::new(), None));
         }
-        let loaded = self.store.load(selectors).await?;
-        Ok(loaded.into_iter().map(|loaded| (loaded.secret.selector, loaded)).collect())
+        let mut failed = None;
+        let loaded = match self.store.load(selectors).await {
+            Ok(loaded) => loaded,
+            Err(error) if error.fault() == Fault::Corrupt => {
+                let mut readable = Vec::new();
+                for selector in selectors {
+                    match self.store.load(&[*selector]).await {
+                        Ok(loaded) => readable.extend(loaded),
+                        Err(error) if error.fault() == Fault::Corrupt => failed = Some(error.into()),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                readable
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok((loaded.into_iter().map(|loaded| (loaded.secret.selector, loaded)).collect(), failed))
     }
 
     fn judge(&self, parsed: &Parsed<'_>, loaded: Option<&Loaded>) -> Result<Judgement, ManageError> {

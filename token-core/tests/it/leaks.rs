@@ -169,6 +169,33 @@ async fn after_an_outage_the_same_report_finishes_the_rest() {
     assert_eq!(log(&world, a.token.id).await.len(), 2);
 }
 
+/// Can't read a row of the next so many loads.
+struct Unreadable(AtomicU32);
+
+#[async_trait]
+impl Hook for Unreadable {
+    async fn before(&self, call: Call) -> Result<(), StoreError> {
+        let left = |left: u32| left.checked_sub(1);
+        let bad = call == Call::Load && self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok();
+        if bad { Err(Fault::Corrupt.into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_can_t_be_read_keeps_no_other_alive() {
+    let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Unreadable(AtomicU32::new(0))));
+    let world = World::on(Arc::clone(&store) as _).await;
+    let (a, b) = (world.create(&[]).await, world.create(&[]).await);
+    // The load of both, and then that of one of them.
+    store.hook().0.store(2, Ordering::SeqCst);
+    let texts = [text(&a), text(&b)];
+    let failed = world.tokens.revoke_leaked(&texts, &scanner()).await;
+    assert!(matches!(failed, Err(ManageError::Store(error)) if error.fault() == Fault::Corrupt));
+    let alive = [world.verify(&a).await.is_ok(), world.verify(&b).await.is_ok()];
+    assert_ne!(alive[0], alive[1], "one of them is revoked");
+    assert_eq!(report(&world, &texts).await, [Leaked::Revoked(a.token.id), Leaked::Revoked(b.token.id)]);
+}
+
 #[tokio::test]
 async fn a_secret_whose_key_is_missing_is_an_error_and_keeps_no_other_alive() {
     let store = Arc::new(MemoryStore::new());
