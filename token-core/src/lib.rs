@@ -129,8 +129,8 @@ pub use scope::{
 pub use seal::{BrokenSeal, Seal, Sealed};
 pub use secret::{Digest, Generation, Scheme, Secret, Selector, TokenText};
 pub use service::{
-    Background, BuildError, Builder, Caller, Listed, ListedOwner, Manage, ManageError, Minted, NoKeyring, Rehearsal,
-    TokenList, Tokens, Verified,
+    Background, BuildError, Builder, Caller, Leaked, Listed, ListedOwner, Manage, ManageError, Minted, NoKeyring,
+    Rehearsal, TokenList, Tokens, Verified,
 };
 pub use store::{Cursor, Delivery, Fault, Feed, ListFilter, ListQuery, Loaded, Page, Position, StoreError, TokenStore};
 pub use text::{ActorId, KeyId, OwnerId, ResourceId, TextError, TokenName};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use token_core::{Actor, ActorId, Ceiling, CredentialError, Refusal, TokenId, Tokens, Verified};
 
+use crate::api;
 use crate::http::{Request, Response};
 use crate::management::Management;
 use crate::problem::Problem;
@@ -26,6 +27,8 @@ pub(crate) enum Access {
     Visitor(Actor),
     /// A token, which acts for itself alone.
     Itself(Actor, TokenId),
+    /// Who has signed the request with a reporter's key.
+    Reporter,
 }
 
 /// Lets a request through, or answers it.
@@ -35,8 +38,16 @@ pub(crate) async fn admit(
     request: &Request,
     visitor: Option<SignedIn>,
 ) -> Result<Access, Response> {
-    if route.who == Who::Anyone {
-        return Ok(Access::Anyone);
+    match route.who {
+        Who::Anyone => return Ok(Access::Anyone),
+        Who::Reporter => {
+            // A body that was cut short has no signature that fits.
+            api::check_length(route, request)?;
+            // Nobody's browser signs anything by itself, so it does not matter which page a request comes from.
+            management.reporters.as_ref().ok_or_else(Problem::forbidden)?.check(request)?;
+            return Ok(Access::Reporter);
+        }
+        Who::Visitor | Who::Admin | Who::Itself => {}
     }
     let tokens = &management.tokens;
     let refused = |refusal: Refusal| Response::from(refusal.answer(tokens.realm(), tokens.sources()));

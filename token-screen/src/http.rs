@@ -22,8 +22,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// The longest body that is read, in bytes.
-    pub const BODY_MAX: usize = 64 * 1024;
+    /// The longest body that is read, in bytes: 1 MiB, of which only reports of leaked tokens may make use. Every other operation
+    /// takes 64 KiB at most.
+    pub const BODY_MAX: usize = 1024 * 1024;
 
     /// The values of every line of a header.
     pub(crate) fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {

@@ -56,6 +56,7 @@ mod api;
 mod cursor;
 mod guard;
 mod http;
+mod leak_reports;
 mod management;
 mod moment;
 mod openapi;
@@ -67,5 +68,6 @@ mod strict;
 mod visitor;
 
 pub use http::{Request, Response};
+pub use leak_reports::{ReporterKeyError, ReporterKeys};
 pub use management::Management;
 pub use visitor::SignedIn;

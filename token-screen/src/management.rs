@@ -7,6 +7,7 @@ use token_core::{Scope, Tokens};
 use crate::api;
 use crate::guard::{self, ScopeCheck};
 use crate::http::{Request, Response};
+use crate::leak_reports::ReporterKeys;
 use crate::route;
 use crate::visitor::SignedIn;
 
@@ -20,6 +21,7 @@ pub struct Management {
     pub(crate) reauthenticate: Option<String>,
     pub(crate) self_service: Option<ScopeCheck>,
     pub(crate) cookie_name: String,
+    pub(crate) reporters: Option<ReporterKeys>,
 }
 
 impl Management {
@@ -34,6 +36,7 @@ impl Management {
             reauthenticate: None,
             self_service: None,
             cookie_name: "session".to_owned(),
+            reporters: None,
         }
     }
 
@@ -74,6 +77,15 @@ impl Management {
         self
     }
 
+    /// Takes reports of leaked tokens at `POST /leak-reports`, signed with one of these keys, after the protocol of GitHub's
+    /// secret-scanning partners. A reported text that verifies in full has its token revoked, whoever sends it; the signature is
+    /// all the proof that is asked for. Without this there is nothing at that path.
+    #[must_use]
+    pub fn leak_reports(mut self, keys: ReporterKeys) -> Management {
+        self.reporters = Some(keys);
+        self
+    }
+
     /// Where it is mounted.
     #[must_use]
     pub fn base(&self) -> &str {
@@ -94,8 +106,8 @@ impl Management {
 
     /// In order: what is asked for, whether this one may, and doing it.
     async fn answer(&self, request: &Request, visitor: Option<SignedIn>) -> Result<Response, Response> {
-        let (route, segment) = route::find(request)?;
+        let (route, segment) = route::find(request, self.reporters.is_some())?;
         let access = guard::admit(self, route, request, visitor).await?;
-        Ok(api::perform(self, route.operation, request, segment, &access).await?)
+        Ok(api::perform(self, route, request, segment, &access).await?)
     }
 }

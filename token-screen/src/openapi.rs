@@ -1,6 +1,5 @@
 //! The OpenAPI document, made from the routes, the wire types and the catalog of the service.
 
-use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn, PathItemBuilder, PathsBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -9,12 +8,14 @@ use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, Header, HttpMethod, InfoBuilder, OpenApiBuilder, Ref, RefOr, Required, Response,
     ResponseBuilder, Schema, ServerBuilder,
 };
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::wire;
 use crate::http;
+use crate::leak_reports;
 use crate::management::Management;
 use crate::problem::{Problem, ProblemBody};
-use crate::route::{Method, Operation, ROUTES, Route, Who};
+use crate::route::{self, Method, Operation, Route, Who};
 use crate::schema;
 
 /// What the document says of one operation.
@@ -63,6 +64,9 @@ fn describe(operation: Operation) -> Description {
         O::RotateSelf => ("rotateSelf", "Gives the token that is presented a new value.", "self", "Minted"),
         O::RevokeSelf => ("revokeSelf", "Revokes the token that is presented.", "self", "Token"),
         O::ReadDocument => ("readDocument", "This document.", "document", ""),
+        O::ReportLeaks => {
+            ("reportLeaks", "Revokes tokens that were found where anyone can read them.", "leaks", "Leaks")
+        }
     };
     let description = Description { id, summary, tag, answer, ..PLAIN };
     match operation {
@@ -73,6 +77,7 @@ fn describe(operation: Operation) -> Description {
         O::TokenEvents | O::OwnerEvents | O::PolicyEvents => Description { query: &["after", "limit"], ..description },
         O::CreateToken => Description { body: Some(("NewToken", true)), ..description },
         O::RevokeTokens => Description { body: Some(("Revoke", true)), ..description },
+        O::ReportLeaks => Description { body: Some(("LeakReports", true)), ..description },
         O::SetPolicy | O::RehearsePolicy => Description { body: Some(("Policy", true)), ..description },
         O::EditToken => Description { body: Some(("Edit", true)), revised: true, ..description },
         O::RotateToken => Description { body: Some(("Rotation", false)), revised: true, ..description },
@@ -85,13 +90,20 @@ fn describe(operation: Operation) -> Description {
 pub(crate) fn document(management: &Management) -> Result<http::Response, Problem> {
     let scopes = management.tokens.catalog().scopes().iter().map(|scope| scope.name);
     let mut paths = PathsBuilder::new();
-    for route in &ROUTES {
+    let leak_reports = management.reporters.is_some();
+    for route in route::routes(leak_reports) {
         paths =
             paths.path(route.path, PathItemBuilder::new().operation(method(route.method), operation(route)).build());
     }
     let mut components = ComponentsBuilder::new().schemas_from_iter(answers());
     for (name, request) in schema::requests(scopes) {
         components = components.schema(name, request);
+    }
+    if leak_reports {
+        components = components.schema(wire::LeakBody::name(), wire::LeakBody::schema());
+        for (name, list) in schema::leak_reports() {
+            components = components.schema(name, list);
+        }
     }
     let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
         management.cookie_name.clone(),
@@ -153,7 +165,8 @@ fn operation(route: &Route) -> OperationBuilder {
     let what = describe(route.operation);
     let mut operation = OperationBuilder::new().operation_id(Some(what.id)).summary(Some(what.summary)).tag(what.tag);
     operation = match route.who {
-        Who::Anyone => operation.securities(Some([])),
+        // A reporter's proof is its signature, in a header.
+        Who::Anyone | Who::Reporter => operation.securities(Some([])),
         Who::Itself => operation.security(SecurityRequirement::new::<_, [String; 0], String>("bearer", [])),
         Who::Visitor | Who::Admin => {
             operation.security(SecurityRequirement::new::<_, [String; 0], String>("cookie", []))
@@ -171,7 +184,16 @@ fn operation(route: &Route) -> OperationBuilder {
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
         parameter.schema(Some(schema))
     };
-    if route.changes() {
+    let reporter = route.who == Who::Reporter;
+    if reporter {
+        for (name, schema) in [
+            (leak_reports::KEY_IDENTIFIER, schema::matching("^[!-~]{1,255}$")),
+            (leak_reports::SIGNATURE, schema::matching("^[A-Za-z0-9+/]+={0,2}$")),
+        ] {
+            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+            operation = operation.parameter(parameter.required(Required::True).schema(Some(schema)));
+        }
+    } else if route.changes() {
         operation = operation.parameter(header("Idempotency-Key", schema::matching("^[!-~]{1,255}$")));
     }
     if what.revised {
@@ -236,22 +258,28 @@ fn responses(route: &Route, what: &Description) -> Vec<(u16, Response)> {
         if created {
             response = response.header("Location", header("Where the token is.", "^.*/tokens/[0-9a-f-]{36}$"));
         }
-        if route.changes() && route.operation != Operation::RevokeTokens {
+        if route.changes() && !matches!(route.operation, Operation::RevokeTokens | Operation::ReportLeaks) {
             let says = "The change was made before, under the same Idempotency-Key.";
             response = response.header("Idempotency-Replayed", header(says, "^true$"));
         }
         all.push((status, response.build()));
     }
     let anyone = route.who == Who::Anyone;
+    // Neither signed in, nor asking for anything that could be missing.
+    let reporter = route.who == Who::Reporter;
     let refusals: [(u16, &str, bool); 9] = [
         (400, "The request is not of the form that this operation reads.", true),
-        (401, "Nobody is signed in, or the token that is presented is not valid.", !anyone),
+        (401, "Nobody is signed in, or the token that is presented is not valid.", !anyone && !reporter),
         (403, "This one may not do this.", !anyone),
-        (404, "There is no such thing, or it is not this one's to see.", !anyone),
-        (409, "It contradicts the state or the policy.", !anyone && route.operation != Operation::ListScopes),
+        (404, "There is no such thing, or it is not this one's to see.", !anyone && !reporter),
+        (
+            409,
+            "It contradicts the state or the policy.",
+            !anyone && !reporter && route.operation != Operation::ListScopes,
+        ),
         (412, "It has changed since the revision that If-Match names.", what.revised),
         (413, "The body is too large.", true),
-        (415, "The body is not JSON.", what.body.is_some()),
+        (415, "The body is not JSON.", what.body.is_some() && !reporter),
         (503, "It can't be done at the moment.", true),
     ];
     for (status, says, _) in refusals.into_iter().filter(|(.., answered)| *answered) {

@@ -80,6 +80,11 @@ impl Problem {
         self
     }
 
+    /// The same problem, in other words.
+    pub(crate) fn says(self, detail: &'static str) -> Problem {
+        Problem { detail: detail.into(), ..self }
+    }
+
     pub(crate) fn reauthenticate(mut self, url: Option<&str>) -> Problem {
         self.reauthenticate = url.map(str::to_owned);
         self

@@ -33,6 +33,7 @@ pub(crate) enum Operation {
     RotateSelf,
     RevokeSelf,
     ReadDocument,
+    ReportLeaks,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub(crate) enum Who {
     Admin,
     /// A token, for itself.
     Itself,
+    /// Whoever has signed the request with a reporter's key.
+    Reporter,
 }
 
 /// One operation.
@@ -87,10 +90,10 @@ const fn fresh(route: Route) -> Route {
     Route { fresh: true, ..route }
 }
 
-pub(crate) const ROUTES: [Route; 26] = {
+const ROUTES: [Route; 27] = {
     use Method::{Get, Patch, Post, Put};
     use Operation as O;
-    use Who::{Admin, Anyone, Itself, Visitor};
+    use Who::{Admin, Anyone, Itself, Reporter, Visitor};
     [
         route(O::ListTokens, Get, "/tokens", Visitor),
         fresh(route(O::CreateToken, Post, "/tokens", Visitor)),
@@ -118,23 +121,35 @@ pub(crate) const ROUTES: [Route; 26] = {
         route(O::RotateSelf, Post, "/self/rotate", Itself),
         route(O::RevokeSelf, Post, "/self/revoke", Itself),
         route(O::ReadDocument, Get, "/openapi.json", Anyone),
+        route(O::ReportLeaks, Post, "/leak-reports", Reporter),
     ]
 };
 
 impl Route {
+    /// The longest body that it takes, in bytes.
+    pub(crate) fn body_max(&self) -> usize {
+        if self.who == Who::Reporter { Request::BODY_MAX } else { 64 * 1024 }
+    }
+
     /// Whether it changes anything.
     pub(crate) fn changes(&self) -> bool {
         self.method != Method::Get && self.operation != Operation::RehearsePolicy
     }
 }
 
+/// The operations that there are where the host wants reports of leaks, or does not.
+pub(crate) fn routes(leak_reports: bool) -> impl Iterator<Item = &'static Route> + Clone {
+    ROUTES.iter().filter(move |route| leak_reports || route.who != Who::Reporter)
+}
+
 /// The operation that a request asks for, with the varying segment of its path as it was sent.
-pub(crate) fn find(request: &Request) -> Result<(&'static Route, &str), Problem> {
+pub(crate) fn find(request: &Request, leak_reports: bool) -> Result<(&'static Route, &str), Problem> {
     let no_path = || Problem::new(404, "not_found", "There is nothing at this path.");
     // A path that is written out comes before one with a segment that varies.
-    let mut matching = ROUTES.iter().filter_map(|route| matches(route.path, &request.path).map(|value| (route, value)));
+    let mut matching =
+        routes(leak_reports).filter_map(|route| matches(route.path, &request.path).map(|value| (route, value)));
     let (first, value) = matching.next().ok_or_else(no_path)?;
-    let mut methods = ROUTES.iter().filter(|route| route.path == first.path);
+    let mut methods = routes(leak_reports).filter(|route| route.path == first.path);
     let method = if request.method == "HEAD" { "GET" } else { &request.method };
     if let Some(route) = methods.clone().find(|route| route.method.as_str() == method) {
         return Ok((route, value));
@@ -165,7 +180,7 @@ fn matches<'a>(template: &str, path: &'a str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn ask(method: &str, path: &str) -> Result<(Operation, String), u16> {
+    fn ask_where(leak_reports: bool, method: &str, path: &str) -> Result<(Operation, String), u16> {
         let request = Request {
             method: method.to_owned(),
             path: path.to_owned(),
@@ -174,9 +189,21 @@ mod tests {
             body: Vec::new(),
             caller: token_core::Caller::default(),
         };
-        find(&request)
+        find(&request, leak_reports)
             .map(|(route, value)| (route.operation, value.to_owned()))
             .map_err(|problem| crate::Response::from(problem).status)
+    }
+
+    fn ask(method: &str, path: &str) -> Result<(Operation, String), u16> {
+        ask_where(false, method, path)
+    }
+
+    #[test]
+    fn leaks_are_reported_where_the_host_wants_it() {
+        let found = Ok((Operation::ReportLeaks, String::new()));
+        assert_eq!(ask_where(true, "POST", "/leak-reports"), found);
+        assert_eq!(ask_where(true, "GET", "/leak-reports"), Err(405));
+        assert_eq!([ask("POST", "/leak-reports"), ask("GET", "/leak-reports")], [Err(404), Err(404)]);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::moment;
 /// The longest span that a policy or an expiry may name: a thousand years.
 pub(crate) const SECONDS_MAX: u64 = 365_000 * 86_400;
 
+/// The most reports of leaks in one request.
+pub(crate) const LEAK_REPORTS_MAX: usize = 5_000;
+
 /// No control and no text-direction characters.
 const VISIBLE: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]+$";
 const NETWORK: &str = "^[0-9a-fA-F:./]{2,49}$";
@@ -198,6 +201,31 @@ pub(crate) fn requests(scopes: impl IntoIterator<Item = &'static str>) -> Vec<(&
         ("SelfRotation", body(vec![("replace", replace()), ("overlap_seconds", overlap())], &[])),
         ("Revoke", body(vec![("ids", RefOr::T(Schema::Array(ids)))], &["ids"])),
     ]
+}
+
+/// What is read and answered where leaks are reported. A report may have fields that are not named here.
+pub(crate) fn leak_reports() -> [(&'static str, Schema); 2] {
+    let report = ObjectBuilder::new()
+        .property("token", string())
+        .property("type", string())
+        .property("url", string())
+        .property("source", string())
+        .required("token");
+    let reports = ArrayBuilder::new().items(RefOr::T(report.build().into())).max_items(Some(LEAK_REPORTS_MAX));
+    let leaks = ArrayBuilder::new().items(Ref::from_schema_name("Leak")).max_items(Some(LEAK_REPORTS_MAX));
+    [("LeakReports", Schema::Array(reports.build())), ("Leaks", Schema::Array(leaks.build()))]
+}
+
+pub(crate) fn sha256() -> Schema {
+    matching("^[A-Za-z0-9+/]{43}=$")
+}
+
+pub(crate) fn leak_kind() -> Schema {
+    matching("^[a-z0-9_]{1,64}$")
+}
+
+pub(crate) fn leak_label() -> Schema {
+    one_of_words(["true_positive", "false_positive"])
 }
 
 fn expires() -> Schema {

@@ -1,4 +1,4 @@
-//! Bodies, read strictly: one JSON object, whose every field is known, once, and of its type.
+//! Bodies, read strictly: one JSON object (or an array of them), whose every field is known, once, and of its type.
 //!
 //! Derived deserializers take a list for a struct and `{"word": null}` for a word. Here what the schema does not allow is not read.
 
@@ -53,6 +53,12 @@ impl Fields {
     pub(crate) fn done(self) -> Result<(), Invalid> {
         if self.0.is_empty() { Ok(()) } else { Err(Invalid) }
     }
+}
+
+/// The items of a body that is one JSON array.
+pub(crate) fn list_of_body(body: &[u8]) -> Result<Vec<Value>, Invalid> {
+    let Exact(value) = serde_json::from_slice(body).map_err(|_| Invalid)?;
+    list(value)
 }
 
 pub(crate) fn text(value: Value) -> Result<String, Invalid> {

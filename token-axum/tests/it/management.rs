@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap;
+use p256::ecdsa::SigningKey;
+use p256::pkcs8::{EncodePublicKey, LineEnding};
 use serde_json::{Value, json};
 use token_core::{ListFilter, Position, Tokens};
-use token_screen::{Management, SignedIn};
+use token_screen::{Management, ReporterKeys, SignedIn};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -14,6 +16,11 @@ use crate::client::{Answer, bytes_of, send_bytes};
 use crate::service::{Service, admin, other_owner, owner};
 
 const ORIGIN: &str = "https://app.example";
+
+/// The key of those who report leaks here.
+pub(crate) fn reporter() -> SigningKey {
+    SigningKey::from_slice(&[1; 32]).unwrap()
+}
 
 /// People are signed in by a header of theirs here, which stands for the cookie of a host.
 pub(crate) fn mount(tokens: &Tokens) -> Router {
@@ -32,7 +39,10 @@ pub(crate) fn mount(tokens: &Tokens) -> Router {
             Ok(Some(SignedIn::by_cookie(actor, now)))
         }
     };
-    token_axum::management(Management::new(tokens, "/api/tokens").origin(ORIGIN), sign_in)
+    let pem = reporter().verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
+    let reporters = ReporterKeys::new([("reporter", pem)]).unwrap();
+    let management = Management::new(tokens, "/api/tokens").origin(ORIGIN).leak_reports(reporters);
+    token_axum::management(management, sign_in)
 }
 
 pub(crate) struct Sent<'a> {

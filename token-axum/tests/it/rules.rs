@@ -1,10 +1,14 @@
 //! The rules of managing tokens, row by row as the security rules list them, over real sockets.
 
+use base64ct::{Base64, Encoding};
+use p256::ecdsa::Signature;
+use p256::ecdsa::signature::Signer;
 use serde_json::{Value, json};
 use token_core::Policy;
+use token_core::testing::{with_checksum, with_wrong_verifier};
 
-use crate::client::Answer;
-use crate::management::{by, count, create, deploy, events};
+use crate::client::{Answer, bytes_of, send_bytes};
+use crate::management::{by, count, create, deploy, events, reporter};
 use crate::service::{Service, admin};
 
 const MISSING: &str = "01935b2a-7c1e-7000-8000-0123456789ab";
@@ -302,4 +306,49 @@ async fn an_edit_is_in_force_when_it_is_answered() {
         assert_eq!(by("ada").json(&edit).to(&service, &format!("PATCH /tokens/{id}")).await.status, 200);
         assert_eq!(service.holder(text, "GET /projects").await.status, status);
     }
+}
+
+/// As a secret scanner sends it: signed, and of nobody who is signed in.
+async fn reports(service: &Service, signed: &str, sent: &str) -> Answer {
+    let signature: Signature = reporter().sign(signed.as_bytes());
+    let lines = [
+        "Content-Type: application/json".to_owned(),
+        "Github-Public-Key-Identifier: reporter".to_owned(),
+        format!("Github-Public-Key-Signature: {}", Base64::encode_string(signature.to_der().as_bytes())),
+        format!("Content-Length: {}", sent.len()),
+    ];
+    let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+    let bytes = [bytes_of("POST /api/tokens/leak-reports", &lines), sent.into()].concat();
+    send_bytes(service.address, &bytes).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_leaked_token_is_revoked_by_a_signed_report_that_holds_all_of_it() {
+    let service = Service::start().await;
+    let created = creates(&service, &deploy()).await.json();
+    let (id, text) = (created["token"]["id"].as_str().unwrap(), created["text"].as_str().unwrap());
+    let batch = |last: &str| {
+        let mut texts: Vec<String> = (0..1000).map(|n| with_checksum(&format!("acme_test_{n:048}"))).collect();
+        texts.push(last.to_owned());
+        json!(
+            texts
+                .iter()
+                .map(|text| json!({ "token": text, "type": "acme", "url": "https://x.example" }))
+                .collect::<Vec<_>>()
+        )
+        .to_string()
+    };
+    let (wrong, right) = (batch(&with_wrong_verifier(text)), batch(text));
+    let refused = reports(&service, &wrong, &right).await;
+    assert_eq!(code(&refused), (403, "unknown_reporter".into()));
+    assert_eq!(reports(&service, &wrong, &wrong).await.json()[1000]["label"], "false_positive");
+    assert_eq!(service.holder(text, "GET /projects").await.status, 200);
+    for _ in 0..2 {
+        let answer = reports(&service, &right, &right).await;
+        assert_eq!((answer.status, &answer.json()[1000]["label"]), (200, &json!("true_positive")));
+        assert_eq!(answer.json()[999]["label"], "false_positive");
+        assert!(!answer.body.contains("acme_test"));
+        assert_eq!(service.holder(text, "GET /projects").await.status, 401);
+    }
+    assert_eq!(events(&service, id).await, ["created", "revoked"]);
 }

@@ -6,6 +6,7 @@ mod background;
 mod conformance;
 mod faults;
 mod keys;
+mod leaks;
 mod management;
 mod rights;
 mod rotation;

@@ -50,8 +50,12 @@ impl<'a> Asked<'a> {
 
     /// Neither parameters nor a body are expected.
     pub(super) fn check_nothing(request: &Request) -> Result<(), Problem> {
-        Query::of(&request.query, &[])?;
+        Asked::check_no_query(request)?;
         check_no_body(request)
+    }
+
+    pub(super) fn check_no_query(request: &Request) -> Result<(), Problem> {
+        Query::of(&request.query, &[]).map(drop)
     }
 
     /// The parameters of an operation that takes no body.

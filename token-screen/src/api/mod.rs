@@ -1,6 +1,7 @@
 //! The operations: each reads what was asked, acts through the core, and says what is so now.
 
 mod asked;
+mod leaks;
 mod misc;
 mod owners;
 mod policy;
@@ -13,22 +14,20 @@ use crate::http::{Request, Response};
 use crate::management::Management;
 use crate::openapi;
 use crate::problem::Problem;
-use crate::route::Operation;
+use crate::route::{Operation, Route};
 
 use asked::Asked;
 
 /// Does what a request asks for, of someone who may ask.
 pub(crate) async fn perform(
     management: &Management,
-    operation: Operation,
+    route: &Route,
     request: &Request,
     segment: &str,
     access: &Access,
 ) -> Result<Response, Problem> {
-    if request.body.len() > Request::BODY_MAX {
-        let detail = "The body is longer than anything that this reads: 64 KiB at most.";
-        return Err(Problem::new(413, "body_too_large", detail));
-    }
+    check_length(route, request)?;
+    let operation = route.operation;
     let asked = |actor| Asked { management, request, segment, actor };
     match access {
         Access::Anyone => {
@@ -37,7 +36,18 @@ pub(crate) async fn perform(
         }
         Access::Itself(actor, id) => self_service::perform(&asked(actor), operation, *id).await,
         Access::Visitor(actor) => visited(&asked(actor), operation).await,
+        Access::Reporter => leaks::report(management, request).await,
     }
+}
+
+/// Whether the body is no longer than the operation reads.
+pub(crate) fn check_length(route: &Route, request: &Request) -> Result<(), Problem> {
+    let max = route.body_max();
+    if request.body.len() <= max {
+        return Ok(());
+    }
+    let detail = format!("The body is longer than anything that this reads: {} KiB at most.", max / 1024);
+    Err(Problem::new(413, "body_too_large", detail))
 }
 
 async fn visited(asked: &Asked<'_>, operation: Operation) -> Result<Response, Problem> {
@@ -66,6 +76,6 @@ async fn visited(asked: &Asked<'_>, operation: Operation) -> Result<Response, Pr
         O::ReadChange => misc::change(asked).await,
         O::ListScopes => misc::scopes(asked),
         // The guard lets no visitor through to these.
-        O::ReadSelf | O::RotateSelf | O::RevokeSelf | O::ReadDocument => Err(Problem::forbidden()),
+        O::ReadSelf | O::RotateSelf | O::RevokeSelf | O::ReadDocument | O::ReportLeaks => Err(Problem::forbidden()),
     }
 }

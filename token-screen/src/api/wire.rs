@@ -150,6 +150,23 @@ pub(crate) struct RevocationBody {
     pub(super) outcome: &'static str,
 }
 
+/// What a reporter learns of a text that it reported. Never the text.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Leak)]
+pub(crate) struct LeakBody<'a> {
+    /// Base64 of the SHA-256 of the text.
+    #[schema(schema_with = schema::sha256)]
+    pub(super) token_hash: String,
+    /// As it was reported, if it is a plain name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::leak_kind)]
+    pub(super) token_type: Option<&'a str>,
+    /// `true_positive` for a token of this service, which is revoked; `false_positive` for anything else.
+    #[schema(schema_with = schema::leak_label)]
+    pub(super) label: &'static str,
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Owner)]

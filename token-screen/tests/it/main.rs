@@ -5,6 +5,7 @@
 mod changes;
 mod document;
 mod guard;
+mod leaks;
 mod matrix;
 mod requests;
 mod snapshots;
