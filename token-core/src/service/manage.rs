@@ -156,20 +156,22 @@ impl<'a> Manage<'a> {
         let inner = self.inner();
         let whole = (operation.name(), self.actor.id(), self.actor.reach(), self.revision, operation);
         let fingerprint = Fingerprint::of(&whole)?;
-        let id = match self.change {
-            None => ChangeId::random(&inner.random)?,
-            Some(id) => {
-                // Before any decision: what was decided the first time may not be decidable again.
-                if let Some(outcome) = inner.store.outcome(&id).await? {
-                    return self.repeat(operation, fingerprint, outcome).await;
-                }
-                id
-            }
-        };
+        // Before any decision: what was decided the first time may not be decidable again.
+        if let Some(outcome) = self.outcome_under_own_id().await? {
+            return self.repeat(operation, fingerprint, outcome).await;
+        }
+        let id = self.change.map_or_else(|| ChangeId::random(&inner.random), Ok)?;
         let mut lost_at: Option<Expected> = None;
         for _ in 0..operation.attempts() {
-            let (event, write, output) = match operation.plan(self, Attempt { now: inner.clock.now(), lost_at }).await?
-            {
+            let planned = match operation.plan(self, Attempt { now: inner.clock.now(), lost_at }).await {
+                Ok(planned) => planned,
+                // What is in the way may be what this very request has done, sent at the same time.
+                Err(refused) => match self.outcome_under_own_id().await? {
+                    Some(outcome) => return self.repeat(operation, fingerprint, outcome).await,
+                    None => return Err(refused),
+                },
+            };
+            let (event, write, output) = match planned {
                 Plan::Change(decision) => (decision.event, decision.write, decision.output),
                 Plan::Nothing { output, standing, last } => match self.last_event(last).await? {
                     Some(event) => (event, Write::Nothing(standing), output),
@@ -189,6 +191,14 @@ impl<'a> Manage<'a> {
             }
         }
         Err(ManageError::Contention)
+    }
+
+    /// What is known of the change, where the caller has given it an id.
+    async fn outcome_under_own_id(&self) -> Result<Option<Outcome>, ManageError> {
+        match &self.change {
+            Some(id) => Ok(self.inner().store.outcome(id).await?),
+            None => Ok(None),
+        }
     }
 
     async fn repeat<O: Operation>(

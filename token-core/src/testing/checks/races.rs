@@ -299,6 +299,26 @@ pub(in crate::testing) async fn repeat_races_repeat(store: Arc<dyn TokenStore>) 
     ensure(race.works(shown[0]).await?, || "the secret that was shown does not work".into())?;
     let all = manage.list(None, ListFilter::Any, None, Position::Created(None), 100).await?;
     same("tokens made", &all.tokens.len(), &1)?;
+    // What one of them did is in the way of the others' decisions, and must not be told as their failure.
+    let token = &shown[0].token;
+    for later in 0..8 {
+        let key = ChangeId::from_key(race.owner.id(), &format!("rotate once, {later}"));
+        let stored = race.stored(token).await?;
+        let manage = race.tokens.manage(&race.owner).change_id(key).if_revision(stored.revision);
+        let plain = rotation(Replace::Current(Overlap::Default));
+        let rotated = join_all((0..CROWD).map(|position| {
+            let plain = &plain;
+            async move {
+                for _ in 0..position * later {
+                    give_way().await;
+                }
+                manage.rotate(token.id, plain).await
+            }
+        }));
+        let rotated = rotated.await.into_iter().collect::<Result<Vec<Minted>, ManageError>>()?;
+        same("values shown by one rotation", &rotated.iter().filter(|minted| minted.text.is_some()).count(), &1)?;
+        race.tokens.manage(&race.owner).end_overlap(token.id).await?;
+    }
     let other = NewToken { name: TokenName::new("another")?, ..request };
     match manage.create(&other).await {
         Err(ManageError::ChangeIdReused) => Ok(()),
