@@ -11,7 +11,10 @@ use token_core::{Fault, StoreError};
 #[non_exhaustive]
 pub enum OpenError {
     /// The address of the database can't be read.
-    #[error("not the address of a token database; write sqlite://path/to/tokens.db, or sqlite::memory: for a test")]
+    #[error(
+        "not the address of a token database; write sqlite://path/to/tokens.db, postgres://user@host/database or \
+         mysql://user@host/database, of a database whose feature is on"
+    )]
     Url(#[source] sqlx::Error),
     /// The file of the database can't be made.
     #[error("can't create {}; check that its directory exists and may be written to", .path.display())]
@@ -56,6 +59,8 @@ impl From<BadColumn> for StoreError {
 pub(crate) enum Failure {
     /// A row of this key is there already.
     Duplicate(sqlx::Error),
+    /// The connection broke while nothing was committed. Another may do.
+    Broken(StoreError),
     /// Anything else.
     Fault(StoreError),
 }
@@ -72,16 +77,38 @@ impl Failure {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Fault::ConnectionLost
             }
+            // What was read is not what this database says: its stream of answers broke off.
+            sqlx::Error::Protocol(_) => Fault::ConnectionLost,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Fault::Corrupt,
             _ => Fault::Other,
         };
-        Failure::Fault(StoreError::new(fault, error))
+        match fault {
+            Fault::ConnectionLost => Failure::Broken(StoreError::new(fault, error)),
+            _ => Failure::Fault(StoreError::new(fault, error)),
+        }
+    }
+
+    /// The same failure, met while a connection was asked for, with all the time there was: another try is of no use.
+    pub(crate) fn unreached(self) -> Failure {
+        match self {
+            Failure::Broken(error) => Failure::Fault(error),
+            other => other,
+        }
+    }
+
+    /// Whether the connection on which this was met is of no more use.
+    pub(crate) fn ends_connection(&self) -> bool {
+        match self {
+            Failure::Duplicate(_) => false,
+            Failure::Broken(_) => true,
+            Failure::Fault(error) => error.fault() == Fault::TimedOut,
+        }
     }
 
     /// Whether the same work, done again from its start, may well succeed.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Failure::Duplicate(_) => true,
+            Failure::Duplicate(_) | Failure::Broken(_) => true,
             Failure::Fault(error) => matches!(error.fault(), Fault::Deadlock | Fault::Serialization),
         }
     }
@@ -90,14 +117,17 @@ impl Failure {
     pub(crate) fn during_commit(self) -> Failure {
         match self {
             Failure::Fault(error)
-                if !matches!(
+                if matches!(
                     error.fault(),
                     Fault::Deadlock | Fault::Serialization | Fault::DiskFull | Fault::ReadOnly
                 ) =>
             {
+                Failure::Fault(error)
+            }
+            Failure::Fault(error) | Failure::Broken(error) => {
                 Failure::Fault(StoreError::new(Fault::OutcomeUnknown, error))
             }
-            known => known,
+            duplicate @ Failure::Duplicate(_) => duplicate,
         }
     }
 }
@@ -117,7 +147,7 @@ impl From<BadColumn> for Failure {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> StoreError {
         match failure {
-            Failure::Fault(error) => error,
+            Failure::Fault(error) | Failure::Broken(error) => error,
             Failure::Duplicate(error) => StoreError::new(Fault::Serialization, error),
         }
     }

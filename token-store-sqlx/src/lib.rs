@@ -31,8 +31,8 @@
 
 #![cfg_attr(not(test), warn(clippy::expect_used))]
 
-#[cfg(not(feature = "sqlite"))]
-compile_error!("choose a database: the feature `sqlite`");
+#[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+compile_error!("choose a database: the feature `sqlite`, `postgres` or `mysql`");
 
 mod dialect;
 mod error;

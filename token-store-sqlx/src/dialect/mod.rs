@@ -3,7 +3,17 @@
 //! To add one, write its file, its migrations, and a constructor of [`SqlStore`](crate::SqlStore). Statements mark
 //! their arguments with `?`, in order; a dialect whose database numbers them does so.
 
+mod connection;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod schema;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod server;
+#[cfg(feature = "sqlite")]
 mod sqlite;
+mod transaction;
 
 use std::borrow::Cow;
 
@@ -13,6 +23,13 @@ use token_core::{Time, TokenId};
 use crate::error::{BadColumn, Failure};
 use crate::value::Value;
 
+#[cfg(feature = "mysql")]
+pub(crate) use mysql::MySql;
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::Postgres;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) use server::Server;
+#[cfg(feature = "sqlite")]
 pub(crate) use sqlite::Sqlite;
 
 /// The text of a statement. Never holds a value of a caller: those are arguments.
@@ -30,23 +47,15 @@ pub(crate) trait Dialect: Send + Sync + 'static {
     /// Asks one statement, outside a transaction.
     async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>;
 
-    /// Starts a transaction that may write. Two that write the same rows come one after the other, or one fails.
+    /// Starts a transaction that may write. Each of its statements sees what was committed before it, and two transactions
+    /// that write the same rows come one after the other, or one fails.
     async fn begin(&self) -> Result<Box<dyn Session>, Failure>;
 
     /// A condition: the column holds the text of one argument, byte for byte.
     fn holds(&self, column: &str) -> String;
 
-    /// Writes last uses, rows of (token, generation, at, address), where the token exists; they only move forward.
-    fn upsert_last(&self, rows: usize) -> String;
-
-    /// Adds to hourly counts, rows of (token, hour, generation, count), where the token exists.
-    fn add_hours(&self, rows: usize) -> String;
-
-    /// Adds to refusals, rows of (token, hour, reason, count), where the token exists.
-    fn add_refusals(&self, rows: usize) -> String;
-
-    /// Replaces digests, rows of (selector, key before, key, digest), where the stored one is under the key before.
-    fn redigest(&self, rows: usize) -> String;
+    /// What a query ends with whose rows nobody else may write or lock until the end of the transaction.
+    fn lock(&self) -> &'static str;
 }
 
 /// An open transaction. Dropped without an end, it is rolled back.
@@ -58,11 +67,27 @@ pub(crate) trait Session: Send {
     /// Asks a statement.
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>;
 
+    /// Writes tallies of one kind in one statement, in the order of the rows.
+    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), Failure>;
+
     /// Makes everything durable. Where the answer was lost the fault is `OutcomeUnknown`.
     async fn commit(self: Box<Self>) -> Result<(), Failure>;
 
     /// Forgets everything.
     async fn rollback(self: Box<Self>);
+}
+
+/// Kinds of tallies; each row of one is four values. Rows of tokens that do not exist are left out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tally {
+    /// Last uses, (token, generation, at, address), which only move forward.
+    LastUses,
+    /// Hourly counts to add, (token, hour, generation, count).
+    Hours,
+    /// Refusals to add, (token, hour, reason, count).
+    Refusals,
+    /// Digests, (selector, key before, key, digest), written where the stored one is under the key before.
+    Digests,
 }
 
 /// A row, read by the names of its columns. `None` is null.

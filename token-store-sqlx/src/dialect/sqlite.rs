@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::error::DatabaseError;
-use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
-use sqlx::pool::PoolConnection;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, SqlitePool};
 use token_core::{Fault, StoreError, Time, TokenId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::{Dialect, Row, Rows, Session, Sql};
+use super::connection::{KEPT_SQL, Link};
+use super::schema::{bring_up_to_date, pending, sorted};
+use super::transaction::{Transaction, query};
+use super::{Dialect, Row, Rows, Session, Sql, Tally};
 use crate::error::{BadColumn, Failure, OpenError};
 use crate::store::persist;
 use crate::value::Value;
@@ -24,13 +26,7 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How many may read at once; each is a thread.
 const READERS: u32 = 4;
 
-/// Statements up to this length stay prepared. Longer ones come in too many lengths to be worth the room.
-const KEPT_SQL: usize = 4096;
-
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
-
-/// The table of what was migrated. Not the usual name, which is the host's.
-const MIGRATIONS: &str = "api_tokens_migrations";
 
 pub(crate) struct Sqlite {
     reads: SqlitePool,
@@ -96,9 +92,9 @@ impl Sqlite {
     }
 
     async fn try_migrate(&self) -> Result<Result<(), MigrateError>, Failure> {
-        let mut conn = self.writes.acquire().await.map_err(failure)?;
+        let mut conn = self.writes.acquire().await.map_err(unreached)?;
         // Looked at first: a database that takes no writes may be up to date.
-        let pending = pending(&mut conn).await;
+        let pending = pending(&mut *conn).await;
         drop(conn);
         let done = match pending {
             Ok(pending) if pending.is_empty() => Ok(()),
@@ -113,24 +109,19 @@ impl Sqlite {
             }
             Err(error) => Err(error),
         };
-        match done {
-            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(failure(error)),
-            done => Ok(done),
-        }
+        sorted::<SqliteConnection>(done)
     }
 
-    async fn begin_session(&self) -> Result<SqliteSession, Failure> {
+    async fn begin_session(&self) -> Result<Transaction<sqlx::Sqlite>, Failure> {
         let turn = tokio::time::timeout(WAIT, self.turn.clone().acquire_owned());
         let turn = match turn.await {
             Ok(Ok(turn)) => turn,
             Ok(Err(_)) => return Err(StoreError::from(Fault::ConnectionLost).into()),
             Err(_) => return Err(StoreError::from(Fault::PoolExhausted).into()),
         };
-        let conn = self.writes.acquire().await.map_err(failure)?;
-        let mut session = SqliteSession { conn: Some(conn), turn: Some(turn) };
+        let conn = self.writes.acquire().await.map_err(unreached)?;
         // The lock to write is taken first: one that begins by reading may find that it can't go on to write.
-        run(session.conn()?, "BEGIN IMMEDIATE".into(), &[]).await?;
-        Ok(session)
+        Transaction::begin(conn, Some(turn), "BEGIN IMMEDIATE").await
     }
 }
 
@@ -158,35 +149,6 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Does what is pending, within the transaction of its caller: sqlx's own migrator takes no lock on SQLite, and two
-/// that start at once would be in each other's way.
-async fn bring_up_to_date(conn: &mut SqliteConnection) -> Result<(), MigrateError> {
-    conn.ensure_migrations_table(MIGRATIONS).await?;
-    for migration in pending(conn).await? {
-        conn.apply(MIGRATIONS, &Migration { no_tx: true, ..migration.clone() }).await?;
-    }
-    Ok(())
-}
-
-/// The migrations that were not done yet. Those of a later version are none of its business: it may have added to
-/// the tables while this one still runs beside it.
-async fn pending(conn: &mut SqliteConnection) -> Result<Vec<&'static Migration>, MigrateError> {
-    let table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?";
-    let tables: i64 = sqlx::query_scalar(table).bind(MIGRATIONS).fetch_one(&mut *conn).await?;
-    let applied = if tables == 0 { Vec::new() } else { conn.list_applied_migrations(MIGRATIONS).await? };
-    let mut pending = Vec::new();
-    for migration in MIGRATOR.iter() {
-        match applied.iter().find(|applied| applied.version == migration.version) {
-            None => pending.push(migration),
-            Some(applied) if applied.checksum != migration.checksum => {
-                return Err(MigrateError::VersionMismatch(migration.version));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(pending)
-}
-
 #[async_trait]
 impl Dialect for Sqlite {
     fn name(&self) -> &'static str {
@@ -194,7 +156,8 @@ impl Dialect for Sqlite {
     }
 
     async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
-        bound(sql, values).fetch_all(&self.reads).await.map(boxed).map_err(failure)
+        let conn = self.reads.acquire().await.map_err(unreached)?;
+        query(conn, sql, values).await
     }
 
     async fn begin(&self) -> Result<Box<dyn Session>, Failure> {
@@ -205,39 +168,35 @@ impl Dialect for Sqlite {
         format!("instr({column}, ?) > 0")
     }
 
-    fn upsert_last(&self, rows: usize) -> String {
-        format!(
-            "INSERT INTO api_token_usage_last (token, generation, at, address) {} \
+    fn lock(&self) -> &'static str {
+        // A transaction that may write has the whole database to itself.
+        ""
+    }
+}
+
+/// A statement that writes so many rows.
+fn tally(kind: Tally, rows: usize) -> String {
+    let (four, of_tokens) = (rows_of_four(rows), rows_of_tokens(rows));
+    match kind {
+        Tally::LastUses => format!(
+            "INSERT INTO api_token_usage_last (token, generation, at, address) {of_tokens} \
              ON CONFLICT (token, generation) DO UPDATE SET at = excluded.at, address = excluded.address \
-             WHERE excluded.at > at",
-            rows_of_tokens(rows)
-        )
-    }
-
-    fn add_hours(&self, rows: usize) -> String {
-        format!(
-            "INSERT INTO api_token_usage_hours (token, hour, generation, uses) {} \
+             WHERE excluded.at > at"
+        ),
+        Tally::Hours => format!(
+            "INSERT INTO api_token_usage_hours (token, hour, generation, uses) {of_tokens} \
              ON CONFLICT (token, hour, generation) DO UPDATE SET uses = {}",
-            rows_of_tokens(rows),
             added("uses")
-        )
-    }
-
-    fn add_refusals(&self, rows: usize) -> String {
-        format!(
-            "INSERT INTO api_token_refusals (token, hour, reason, refusals) {} \
+        ),
+        Tally::Refusals => format!(
+            "INSERT INTO api_token_refusals (token, hour, reason, refusals) {of_tokens} \
              ON CONFLICT (token, hour, reason) DO UPDATE SET refusals = {}",
-            rows_of_tokens(rows),
             added("refusals")
-        )
-    }
-
-    fn redigest(&self, rows: usize) -> String {
-        format!(
-            "UPDATE api_token_secrets SET key_id = column3, digest = column4 FROM ({}) \
-             WHERE selector = column1 AND key_id = column2",
-            rows_of_four(rows)
-        )
+        ),
+        Tally::Digests => format!(
+            "UPDATE api_token_secrets SET key_id = column3, digest = column4 FROM ({four}) \
+             WHERE selector = column1 AND key_id = column2"
+        ),
     }
 }
 
@@ -261,77 +220,48 @@ fn added(column: &str) -> String {
     )
 }
 
-struct SqliteSession {
-    /// `None` once the transaction has ended.
-    conn: Option<PoolConnection<sqlx::Sqlite>>,
-    turn: Option<OwnedSemaphorePermit>,
-}
-
-impl SqliteSession {
-    fn conn(&mut self) -> Result<&mut SqliteConnection, Failure> {
-        match &mut self.conn {
-            Some(conn) => Ok(conn),
-            None => Err(StoreError::from(Fault::ConnectionLost).into()),
-        }
-    }
-}
-
 #[async_trait]
-impl Session for SqliteSession {
-    async fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, Failure> {
-        run(self.conn()?, sql, values).await
-    }
+impl Link for SqliteConnection {
+    const MIGRATIONS: &'static Migrator = &MIGRATOR;
+    const TABLES: &'static str = "SELECT count(*) AS tables FROM sqlite_master WHERE type = 'table' AND name = ?";
 
-    async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
-        bound(sql, values).fetch_all(self.conn()?).await.map(boxed).map_err(failure)
-    }
-
-    async fn commit(mut self: Box<Self>) -> Result<(), Failure> {
-        match run(self.conn()?, "COMMIT".into(), &[]).await {
-            Ok(_) => {
-                self.conn = None;
-                Ok(())
-            }
-            Err(error) => {
-                self.rollback().await;
-                Err(error.during_commit())
-            }
+    /// <https://www.sqlite.org/rescode.html>: the low byte is the primary code.
+    fn fault(error: &dyn DatabaseError) -> Fault {
+        let code = error.code().and_then(|code| code.parse::<i32>().ok());
+        match code.map(|code| code & 0xff) {
+            // BUSY, LOCKED, PROTOCOL: others hold a lock.
+            Some(5 | 6 | 15) => Fault::Deadlock,
+            // READONLY
+            Some(8) => Fault::ReadOnly,
+            // IOERR, CANTOPEN
+            Some(10 | 14) => Fault::ConnectionLost,
+            // CORRUPT, NOTADB
+            Some(11 | 26) => Fault::Corrupt,
+            // FULL
+            Some(13) => Fault::DiskFull,
+            _ => Fault::Other,
         }
     }
 
-    async fn rollback(mut self: Box<Self>) {
-        if let Some(conn) = &mut self.conn {
-            end(conn).await;
-        }
-        self.conn = None;
+    async fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, sqlx::Error> {
+        bound(sql, values).execute(self).await.map(|done| done.rows_affected())
+    }
+
+    async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error> {
+        bound(sql, values).fetch_all(self).await.map(boxed)
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::query(sql).execute(self).await.map(|_| ())
+    }
+
+    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error> {
+        Link::execute(self, tally(kind, rows.len()).into(), rows.as_flattened()).await.map(|_| ())
     }
 }
 
-impl Drop for SqliteSession {
-    /// The caller gave up in the middle. The connection goes back to the pool when its transaction is rolled back.
-    fn drop(&mut self) {
-        let Some(mut conn) = self.conn.take() else { return };
-        let turn = self.turn.take();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                end(&mut conn).await;
-                drop((conn, turn));
-            });
-        } else {
-            conn.close_on_drop();
-        }
-    }
-}
-
-/// Rolls back. Some faults, such as a full disk, have done so already: then this one fails, and nothing is amiss.
-async fn end(conn: &mut PoolConnection<sqlx::Sqlite>) {
-    if let Err(error) = sqlx::query("ROLLBACK").execute(&mut **conn).await {
-        tracing::debug!(%error, "nothing to roll back");
-    }
-}
-
-async fn run(conn: &mut SqliteConnection, sql: Sql, values: &[Value<'_>]) -> Result<u64, Failure> {
-    bound(sql, values).execute(conn).await.map(|done| done.rows_affected()).map_err(failure)
+fn unreached(error: sqlx::Error) -> Failure {
+    SqliteConnection::failure(error).unreached()
 }
 
 fn bound<'q>(sql: Sql, values: &'q [Value<'_>]) -> sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
@@ -343,28 +273,6 @@ fn bound<'q>(sql: Sql, values: &'q [Value<'_>]) -> sqlx::query::Query<'q, sqlx::
         Value::Time(time) => query.bind(time.map(Time::as_micros)),
         Value::Id(id) => query.bind(id.as_ref().map(|id| id.as_bytes().as_slice())),
     })
-}
-
-fn failure(error: sqlx::Error) -> Failure {
-    Failure::of(error, fault)
-}
-
-/// <https://www.sqlite.org/rescode.html>: the low byte is the primary code.
-fn fault(error: &dyn DatabaseError) -> Fault {
-    let code = error.code().and_then(|code| code.parse::<i32>().ok());
-    match code.map(|code| code & 0xff) {
-        // BUSY, LOCKED, PROTOCOL: others hold a lock.
-        Some(5 | 6 | 15) => Fault::Deadlock,
-        // READONLY
-        Some(8) => Fault::ReadOnly,
-        // IOERR, CANTOPEN
-        Some(10 | 14) => Fault::ConnectionLost,
-        // CORRUPT, NOTADB
-        Some(11 | 26) => Fault::Corrupt,
-        // FULL
-        Some(13) => Fault::DiskFull,
-        _ => Fault::Other,
-    }
 }
 
 struct Columns(SqliteRow);

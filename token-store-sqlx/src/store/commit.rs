@@ -167,7 +167,7 @@ async fn below_cap(session: &mut dyn Session, owner: &OwnerId, cap: u32, now: Ti
     let sql = concat!(
         "SELECT count(*) AS live FROM (SELECT 1 AS one FROM api_tokens WHERE owner = ? AND ",
         live!(),
-        " LIMIT ?) AS some"
+        " LIMIT ?) AS few"
     );
     let rows = session.query(sql.into(), &values![owner.as_str(), now, cap]).await?;
     let live = rows.first().map_or(Ok(0), |row| row.need_int("live"))?;

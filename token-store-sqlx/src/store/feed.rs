@@ -56,6 +56,7 @@ pub(super) struct Claim {
     pub(super) now: Time,
     pub(super) until: Time,
     pub(super) limit: u32,
+    pub(super) lock: &'static str,
 }
 
 /// Events of one subject are delivered in order: none is taken while an earlier one is someone else's.
@@ -74,6 +75,9 @@ impl Work for Claim {
     type Done = Vec<Delivery>;
 
     async fn run(&self, session: &mut dyn Session) -> Result<End<Vec<Delivery>>, Failure> {
+        // One claim after the other, so that each sees what those before it took. The row is there for nothing else.
+        let turn = format!("SELECT value FROM api_token_meta WHERE name = 'turn:claim'{}", self.lock);
+        session.query(turn.into(), &[]).await?;
         let found = session.query(CLAIMABLE.into(), &values![self.now, self.now, self.limit]).await?;
         // One that can't be read is taken too, and delivered to nobody: it neither takes the place of others, nor is it overtaken
         // within its subject.

@@ -1,4 +1,5 @@
-//! Pages of tokens: each starts where the last one ended, in the order of an index.
+//! Pages of tokens: each starts where the last one ended, in the order of an index. Places in it are written so that every
+//! database goes there by the index; MariaDB does not for `(name, id) > (?, ?)`.
 
 use token_core::{Fault, ListFilter, ListQuery, Page, Position, Sealed, StoreError, Time, Token, TokenId};
 
@@ -39,9 +40,10 @@ impl SqlStore {
                 self.stretch(conditions, after, "t.id DESC", limit).await?
             }
             Position::Name(after) => {
-                let after = after
-                    .as_ref()
-                    .map(|(name, id)| ("(t.name, t.id) > (?, ?)", Vec::from(values![name.as_str(), *id])));
+                let after = after.as_ref().map(|(name, id)| {
+                    let name = name.as_str();
+                    ("t.name >= ? AND (t.name > ? OR t.id > ?)", Vec::from(values![name, name, *id]))
+                });
                 self.stretch(conditions, after, "t.name, t.id", limit).await?
             }
             Position::Expiry(after) => self.by_expiry(conditions, *after, limit).await?,
@@ -69,7 +71,9 @@ impl SqlStore {
         if never_after.is_none() {
             let mut expiring = conditions.clone();
             expiring.and("t.expires_at IS NOT NULL", []);
-            let after = after.map(|(at, id)| ("(t.expires_at, t.id) > (?, ?)", Vec::from(values![at, id])));
+            let after = after.map(|(at, id)| {
+                ("t.expires_at >= ? AND (t.expires_at > ? OR t.id > ?)", Vec::from(values![at, at, id]))
+            });
             tokens = self.stretch(expiring, after, "t.expires_at, t.id", limit).await?;
         }
         let left = limit - i64::try_from(tokens.len()).unwrap_or(limit);

@@ -18,7 +18,15 @@ use token_core::{
 };
 use tokio::sync::Notify;
 
-use crate::dialect::{Dialect, Sqlite};
+use crate::dialect::Dialect;
+#[cfg(feature = "mysql")]
+use crate::dialect::MySql;
+#[cfg(feature = "postgres")]
+use crate::dialect::Postgres;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::dialect::Server;
+#[cfg(feature = "sqlite")]
+use crate::dialect::Sqlite;
 use crate::error::OpenError;
 
 pub(crate) use work::persist;
@@ -33,18 +41,37 @@ pub struct SqlStore {
 }
 
 impl SqlStore {
-    /// Opens the database of an address: `sqlite://path/to/tokens.db`, or `sqlite::memory:` for a test.
+    /// Opens the database of an address, and makes the tables in it or brings them up to date. With the features of the
+    /// databases, it is one of
     ///
-    /// A missing file is made, with permissions for its owner alone, and the tables are made or brought up to date.
-    /// A database that takes no writes (`?mode=ro`) opens if its tables are up to date.
+    /// - `sqlite://path/to/tokens.db`, or `sqlite::memory:` for a test. A missing file is made, with permissions for its owner alone.
+    ///   The file is kept in WAL mode, with a lock for one writer at a time across all processes. A database that takes no writes
+    ///   (`?mode=ro`) opens if its tables are up to date.
+    /// - `postgres://user:password@host/database` (or `postgresql:`), with the [parameters of sqlx][postgres]. From PostgreSQL 15 on.
+    /// - `mysql://user:password@host/database` (or `mariadb:`), with the [parameters of sqlx][mysql]. From MariaDB 10.11 on; MySQL
+    ///   8.0.19 and later is spoken too. The database must be there; its tables need InnoDB.
     ///
-    /// The file is kept in WAL mode, with a lock for one writer at a time across all processes. Nothing waits for ever: a change
-    /// gives up after about half a minute of others holding the lock.
+    /// Servers are reached through a pool of up to 10 connections; [`from_postgres_pool`](SqlStore::from_postgres_pool) and
+    /// [`from_mysql_pool`](SqlStore::from_mysql_pool) take one of any other size. Encrypted connections need the feature `tls`.
+    ///
+    /// Nothing waits for ever. A connection is waited for up to 3 seconds, a lock that others hold up to 5, a statement up to 10;
+    /// work that others were in the way of is done again up to 5 times.
+    ///
+    /// [postgres]: https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html
+    /// [mysql]: https://docs.rs/sqlx/0.9/sqlx/mysql/struct.MySqlConnectOptions.html
     ///
     /// # Errors
     /// [`OpenError`] if the address can't be read, the file can't be made, or the database fails.
     pub async fn open(url: &str) -> Result<SqlStore, OpenError> {
-        Ok(SqlStore::on(Sqlite::open(url).await?))
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            #[cfg(feature = "sqlite")]
+            Some("sqlite") => Ok(SqlStore::on(Sqlite::open(url).await?)),
+            #[cfg(feature = "postgres")]
+            Some("postgres" | "postgresql") => Ok(SqlStore::on(Server::<Postgres>::connect(url).await?)),
+            #[cfg(feature = "mysql")]
+            Some("mysql" | "mariadb") => Ok(SqlStore::on(Server::<MySql>::connect(url).await?)),
+            _ => Err(OpenError::Url(sqlx::Error::Configuration("it begins with the name of no such database".into()))),
+        }
     }
 
     /// Keeps tokens in the host's own SQLite database, beside its other tables, and makes the tables there.
@@ -54,8 +81,34 @@ impl SqlStore {
     ///
     /// # Errors
     /// [`OpenError`] if the tables can't be made or brought up to date.
+    #[cfg(feature = "sqlite")]
     pub async fn from_sqlite_pool(pool: sqlx::SqlitePool) -> Result<SqlStore, OpenError> {
         Ok(SqlStore::on(Sqlite::on(pool).await?))
+    }
+
+    /// Keeps tokens in the host's own PostgreSQL database, beside its other tables, and makes the tables there, in the first schema
+    /// of the search path.
+    ///
+    /// The pool's settings stay the host's; transactions of the store limit themselves. An acquire timeout of a few seconds keeps
+    /// requests from piling up when the database is gone.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the tables can't be made or brought up to date.
+    #[cfg(feature = "postgres")]
+    pub async fn from_postgres_pool(pool: sqlx::PgPool) -> Result<SqlStore, OpenError> {
+        Ok(SqlStore::on(Server::<Postgres>::on(pool).await?))
+    }
+
+    /// Keeps tokens in the host's own MariaDB or MySQL database, beside its other tables, and makes the tables there.
+    ///
+    /// The pool's settings stay the host's: an acquire timeout and an `innodb_lock_wait_timeout` of a few seconds keep requests
+    /// from piling up.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the tables can't be made or brought up to date.
+    #[cfg(feature = "mysql")]
+    pub async fn from_mysql_pool(pool: sqlx::MySqlPool) -> Result<SqlStore, OpenError> {
+        Ok(SqlStore::on(Server::<MySql>::on(pool).await?))
     }
 
     fn on(dialect: impl Dialect) -> SqlStore {
@@ -112,7 +165,8 @@ impl TokenStore for SqlStore {
     }
 
     async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        self.transact(&feed::Claim { now, until: now.checked_add(lease).unwrap_or(Time::MAX), limit }).await
+        let until = now.checked_add(lease).unwrap_or(Time::MAX);
+        self.transact(&feed::Claim { now, until, limit, lock: self.dialect.lock() }).await
     }
 
     async fn ack(&self, delivered: &[Cursor], at: Time) -> Result<(), StoreError> {
@@ -120,7 +174,7 @@ impl TokenStore for SqlStore {
     }
 
     async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError> {
-        self.transact(&purge::Purge { before, keep_undelivered, limit }).await
+        self.transact(&purge::Purge { before, keep_undelivered, limit, lock: self.dialect.lock() }).await
     }
 
     async fn keys(&self, now: Time) -> Result<Vec<KeyId>, StoreError> {

@@ -9,7 +9,7 @@ use token_core::{
 
 use super::SqlStore;
 use super::work::{End, Work};
-use crate::dialect::{Dialect, Row, Session};
+use crate::dialect::{Row, Session, Tally};
 use crate::error::{BadColumn, Failure};
 use crate::rows;
 use crate::value::{Value, values};
@@ -22,7 +22,7 @@ impl SqlStore {
         if tallies.is_empty() {
             return Ok(());
         }
-        self.transact(&Record { dialect: &*self.dialect, tallies: Sorted::of(tallies) }).await
+        self.transact(&Record(Sorted::of(tallies))).await
     }
 
     pub(super) async fn usage_of(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
@@ -96,17 +96,14 @@ fn kept(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-struct Record<'a> {
-    dialect: &'a dyn Dialect,
-    tallies: Sorted<'a>,
-}
+struct Record<'a>(Sorted<'a>);
 
 #[async_trait]
 impl Work for Record<'_> {
     type Done = ();
 
     async fn run(&self, session: &mut dyn Session) -> Result<End<()>, Failure> {
-        let Sorted { last, hours, refusals, redigests } = &self.tallies;
+        let Record(Sorted { last, hours, refusals, redigests }) = self;
         let last = last.iter().map(|((token, generation), last)| {
             [(*token).into(), generation.number().into(), last.at.into(), last.address.map(|ip| ip.to_string()).into()]
         });
@@ -119,22 +116,17 @@ impl Work for Record<'_> {
         let redigests = redigests.iter().map(|((selector, from), redigest)| {
             [selector.as_bytes().into(), (*from).into(), redigest.to.as_str().into(), redigest.digest.as_bytes().into()]
         });
-        let dialect = self.dialect;
-        write(session, last.collect(), |rows| dialect.upsert_last(rows)).await?;
-        write(session, hours.collect(), |rows| dialect.add_hours(rows)).await?;
-        write(session, refusals.collect(), |rows| dialect.add_refusals(rows)).await?;
-        write(session, redigests.collect(), |rows| dialect.redigest(rows)).await?;
+        write(session, Tally::LastUses, last.collect()).await?;
+        write(session, Tally::Hours, hours.collect()).await?;
+        write(session, Tally::Refusals, refusals.collect()).await?;
+        write(session, Tally::Digests, redigests.collect()).await?;
         Ok(End::Keep(()))
     }
 }
 
-async fn write(
-    session: &mut dyn Session,
-    rows: Vec<[Value<'_>; 4]>,
-    statement: impl Fn(usize) -> String + Send,
-) -> Result<(), Failure> {
+async fn write(session: &mut dyn Session, kind: Tally, rows: Vec<[Value<'_>; 4]>) -> Result<(), Failure> {
     for chunk in rows.chunks(ROWS) {
-        session.execute(statement(chunk.len()).into(), chunk.as_flattened()).await?;
+        session.tally(kind, chunk).await?;
     }
     Ok(())
 }

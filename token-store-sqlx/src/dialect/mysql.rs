@@ -1,0 +1,272 @@
+//! MariaDB, from 10.11 on, and MySQL, from 8.0.19 on.
+
+use std::fmt::Write as _;
+
+use async_trait::async_trait;
+use serde_json::Value as Json;
+use sqlx::error::DatabaseError;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::mysql::{
+    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPoolOptions, MySqlRow,
+};
+use sqlx::query::Query;
+use sqlx::types::time::{OffsetDateTime, PrimitiveDateTime};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use token_core::{Fault, StoreError, Time, TokenId};
+
+use super::connection::{KEPT_SQL, Link};
+use super::schema::{bring_up_to_date, pending, sorted};
+use super::server::{Flavor, Server};
+use super::{Row, Rows, Sql, Tally};
+use crate::error::{BadColumn, Failure, OpenError};
+use crate::value::Value;
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/mysql");
+
+/// Limits for a pool of its own: on waiting for a lock, and where there are such, on a statement and on a client that went silent
+/// in a transaction. In seconds; only MariaDB reads the part in the comment.
+const LIMITS: &str = "SET SESSION innodb_lock_wait_timeout = 4 \
+    /*M!100303 , SESSION max_statement_time = 5, SESSION idle_transaction_timeout = 10 */";
+
+pub(crate) struct MySql;
+
+impl Server<MySql> {
+    /// Connects to the database of an address.
+    pub(crate) async fn connect(url: &str) -> Result<Server<MySql>, OpenError> {
+        let options: MySqlConnectOptions = url.parse().map_err(OpenError::Url)?;
+        let pool = MySqlPoolOptions::new()
+            .after_connect(|conn, _| Box::pin(async move { sqlx::raw_sql(LIMITS).execute(conn).await.map(|_| ()) }));
+        Server::open(options.disable_statement_logging(), pool).await
+    }
+}
+
+#[async_trait]
+impl Flavor for MySql {
+    type Database = sqlx::MySql;
+
+    const NAME: &'static str = "mysql";
+
+    // The usual level here would go on seeing what was there when the transaction first looked: a count of live tokens, say.
+    const BEGIN: &'static str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION";
+
+    fn holds(column: &str) -> String {
+        format!("locate(?, {column}) > 0")
+    }
+
+    /// Tables are made outside of transactions here. A migration that was cut off is done again from its start, so each
+    /// of its statements may be repeated.
+    async fn migrate(server: &Server<MySql>) -> Result<Result<(), MigrateError>, Failure> {
+        let (mut conn, _turn) = server.acquire().await?;
+        let done = match pending(&mut *conn).await {
+            Ok(pending) if pending.is_empty() => Ok(()),
+            Ok(_) => {
+                let lock = "SELECT get_lock(concat('api_tokens.', md5(database())), 5) AS had";
+                let had = conn.query(lock.into(), &[]).await.map_err(MySqlConnection::failure)?;
+                if had.first().map(|row| row.int("had")).transpose()?.flatten() != Some(1) {
+                    return Err(StoreError::from(Fault::Deadlock).into());
+                }
+                let migrated = bring_up_to_date(&mut *conn).await;
+                // The lock is let go with the connection.
+                conn.close_on_drop();
+                migrated
+            }
+            Err(error) => Err(error),
+        };
+        sorted::<MySqlConnection>(done)
+    }
+}
+
+#[async_trait]
+impl Link for MySqlConnection {
+    const MIGRATIONS: &'static Migrator = &MIGRATOR;
+    const TABLES: &'static str =
+        "SELECT count(*) AS tables FROM information_schema.tables WHERE table_schema = database() AND table_name = ?";
+
+    /// <https://mariadb.com/docs/server/reference/error-codes>,
+    /// <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>
+    fn fault(error: &dyn DatabaseError) -> Fault {
+        match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
+            // Shutting down, killed, a node of a cluster that is not ready.
+            Some(1053 | 1927 | 1047) => Fault::ConnectionLost,
+            // Too many connections: of all, of a user.
+            Some(1040 | 1203 | 1226) => Fault::PoolExhausted,
+            // Disk full, table full
+            Some(1021 | 1114) => Fault::DiskFull,
+            // A statement over its limit: MariaDB's, MySQL's; one that was interrupted.
+            Some(1969 | 3024 | 1317) => Fault::TimedOut,
+            // --read-only, a transaction or a server that only reads
+            Some(1290 | 1792 | 1836) => Fault::ReadOnly,
+            // Deadlock, which is also what a conflict between nodes of a cluster is told as; a lock that was not had in time
+            Some(1213 | 1205) => Fault::Deadlock,
+            // The row was changed since it was read
+            Some(1020) => Fault::Serialization,
+            // Tables and indexes that are broken
+            Some(1034 | 1194 | 1712) => Fault::Corrupt,
+            _ => Fault::Other,
+        }
+    }
+
+    async fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, sqlx::Error> {
+        bound(sql, values).execute(self).await.map(|done| done.rows_affected())
+    }
+
+    async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error> {
+        let rows = bound(sql, values).fetch_all(self).await?;
+        Ok(rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect())
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sql).execute(self).await.map(|_| ())
+    }
+
+    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error> {
+        let rows = rows.iter().map(|row| row.iter().map(json).collect()).collect();
+        sqlx::query(tally(kind)).bind(Json::Array(rows).to_string()).execute(self).await.map(|_| ())
+    }
+}
+
+/// Rows of arguments come as one array of arrays, sorted; what they fall on is locked in that order. A token that a purge is about to
+/// delete is waited for, and then is not there. The types are those of the columns, but bytes are in hexadecimal digits, and times
+/// in microseconds.
+fn tally(kind: Tally) -> &'static str {
+    /// Rows with the id of a token that exists.
+    macro_rules! rows_of_tokens {
+        ($second:literal, $third:literal, $fourth:literal) => {
+            concat!(
+                "FROM JSON_TABLE(?, '$[*]' COLUMNS (token CHAR(32) PATH '$[0]', ",
+                $second,
+                " PATH '$[1]', ",
+                $third,
+                " PATH '$[2]', ",
+                $fourth,
+                " PATH '$[3]')) AS v ",
+                "STRAIGHT_JOIN api_tokens t ON t.id = unhex(v.token) ORDER BY t.id LOCK IN SHARE MODE "
+            )
+        };
+    }
+    macro_rules! time {
+        ($column:literal) => {
+            concat!("timestamp('1970-01-01') + INTERVAL v.", $column, " MICROSECOND")
+        };
+    }
+    macro_rules! adds {
+        ($table:literal, $third:literal, $count:literal) => {
+            concat!(
+                "INSERT INTO ",
+                $table,
+                " (token, hour, ",
+                $third,
+                ", ",
+                $count,
+                ") ",
+                "SELECT t.id, ",
+                time!("hour"),
+                ", v.third, v.count ",
+                rows_of_tokens!("hour BIGINT", "third BIGINT", "count BIGINT"),
+                // At the largest number it stays.
+                "ON DUPLICATE KEY UPDATE ",
+                $count,
+                " = if(",
+                $count,
+                " > 9223372036854775807 - VALUES(",
+                $count,
+                "), ",
+                "9223372036854775807, ",
+                $count,
+                " + VALUES(",
+                $count,
+                "))"
+            )
+        };
+    }
+    match kind {
+        Tally::LastUses => concat!(
+            "INSERT INTO api_token_usage_last (token, generation, at, address) ",
+            "SELECT t.id, v.generation, ",
+            time!("used"),
+            ", v.address ",
+            rows_of_tokens!("generation BIGINT", "used BIGINT", "address VARCHAR(45)"),
+            // From left to right: the address by the time before.
+            "ON DUPLICATE KEY UPDATE address = if(VALUES(at) > at, VALUES(address), address), ",
+            "at = greatest(at, VALUES(at))"
+        ),
+        Tally::Hours => adds!("api_token_usage_hours", "generation", "uses"),
+        Tally::Refusals => adds!("api_token_refusals", "reason", "refusals"),
+        Tally::Digests => {
+            "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (selector CHAR(32) PATH '$[0]', key_before VARCHAR(255) PATH '$[1]', \
+             key_after VARCHAR(255) PATH '$[2]', digest CHAR(64) PATH '$[3]')) AS v \
+             STRAIGHT_JOIN api_token_secrets s ON s.selector = unhex(v.selector) AND s.key_id = CAST(v.key_before AS BINARY) \
+             SET s.key_id = v.key_after, s.digest = unhex(v.digest)"
+        }
+    }
+}
+
+fn json(value: &Value<'_>) -> Json {
+    match value {
+        Value::Int(number) => (*number).into(),
+        Value::Text(text) => text.as_deref().into(),
+        Value::Bytes(bytes) => bytes.map(hex).into(),
+        Value::Time(time) => time.map(Time::as_micros).into(),
+        Value::Id(id) => id.map(|id| hex(id.as_bytes())).into(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn bound<'q>(sql: Sql, values: &'q [Value<'_>]) -> Query<'q, sqlx::MySql, MySqlArguments> {
+    let keep = sql.len() <= KEPT_SQL;
+    values.iter().fold(sqlx::query(AssertSqlSafe(sql)).persistent(keep), |query, value| match value {
+        Value::Int(number) => query.bind(*number),
+        Value::Text(text) => query.bind(text.as_deref()),
+        Value::Bytes(bytes) => query.bind(*bytes),
+        Value::Time(time) => query.bind(time.map(moment)),
+        Value::Id(id) => query.bind(id.as_ref().map(|id| id.as_bytes().as_slice())),
+    })
+}
+
+/// The columns of times have no zone; all are in UTC.
+fn moment(time: Time) -> PrimitiveDateTime {
+    let moment = OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_micros(time.as_micros().unsigned_abs());
+    PrimitiveDateTime::new(moment.date(), moment.time())
+}
+
+struct Columns(MySqlRow);
+
+impl Row for Columns {
+    fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
+        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+    }
+
+    /// Texts are kept as bytes, since that is how they compare.
+    fn text(&self, column: &'static str) -> Result<Option<&str>, BadColumn> {
+        self.bytes(column)?.map(std::str::from_utf8).transpose().map_err(|error| BadColumn::new(column, error))
+    }
+
+    fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
+        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
+        let moment: Option<PrimitiveDateTime> =
+            self.0.try_get(column).map_err(|error| BadColumn::new(column, error))?;
+        let time = |moment: PrimitiveDateTime| {
+            let micros = moment.assume_utc().unix_timestamp_nanos() / 1000;
+            let time = i64::try_from(micros).ok().and_then(Time::from_micros);
+            time.ok_or_else(|| BadColumn::new(column, "not a time"))
+        };
+        moment.map(time).transpose()
+    }
+
+    fn id(&self, column: &'static str) -> Result<Option<TokenId>, BadColumn> {
+        let id = |bytes: &[u8]| {
+            bytes.try_into().map(TokenId::from_bytes).map_err(|_| BadColumn::new(column, "not an id of 16 bytes"))
+        };
+        self.bytes(column)?.map(id).transpose()
+    }
+}

@@ -1,0 +1,285 @@
+//! PostgreSQL, from 15 on.
+
+use async_trait::async_trait;
+use sqlx::error::DatabaseError;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::types::Uuid;
+use sqlx::types::time::OffsetDateTime;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use token_core::{Fault, Time, TokenId};
+
+use super::connection::{KEPT_SQL, Link};
+use super::schema::{bring_up_to_date, pending, sorted};
+use super::server::{Flavor, Server};
+use super::{Row, Rows, Session as _, Sql, Tally};
+use crate::error::{BadColumn, Failure, OpenError};
+use crate::value::Value;
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+
+pub(crate) struct Postgres;
+
+impl Server<Postgres> {
+    /// Connects to the database of an address.
+    pub(crate) async fn connect(url: &str) -> Result<Server<Postgres>, OpenError> {
+        let options: PgConnectOptions = url.parse().map_err(OpenError::Url)?;
+        Server::open(options.disable_statement_logging(), PgPoolOptions::new()).await
+    }
+}
+
+#[async_trait]
+impl Flavor for Postgres {
+    type Database = sqlx::Postgres;
+
+    const NAME: &'static str = "postgres";
+
+    // For this transaction only: the settings of a connection of the host's stay the host's. A client that went silent in the
+    // middle keeps its locks no longer than that.
+    const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+        SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
+        SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+    fn holds(column: &str) -> String {
+        format!("strpos({column}, ?) > 0")
+    }
+
+    async fn migrate(server: &Server<Postgres>) -> Result<Result<(), MigrateError>, Failure> {
+        // Looked at first: a standby takes no writes, and may be up to date.
+        let (mut conn, turn) = server.acquire().await?;
+        let pending = pending(&mut *conn).await;
+        drop((conn, turn));
+        let done = match pending {
+            Ok(pending) if pending.is_empty() => Ok(()),
+            Ok(_) => {
+                let mut transaction = server.transaction().await?;
+                // Any number, the same on every node. It is let go with the transaction.
+                let lock = "SELECT pg_advisory_xact_lock(7021868439310117)";
+                transaction.query(lock.into(), &[]).await?;
+                let migrated = bring_up_to_date(transaction.conn()?).await;
+                match migrated {
+                    Ok(()) => Box::new(transaction).commit().await?,
+                    Err(_) => Box::new(transaction).rollback().await,
+                }
+                migrated
+            }
+            Err(error) => Err(error),
+        };
+        sorted::<PgConnection>(done)
+    }
+}
+
+#[async_trait]
+impl Link for PgConnection {
+    const MIGRATIONS: &'static Migrator = &MIGRATOR;
+    // Looked for along the search path, as every table is.
+    const TABLES: &'static str = "SELECT count(*) AS tables FROM pg_catalog.pg_class WHERE oid = to_regclass(?)";
+
+    /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+    fn fault(error: &dyn DatabaseError) -> Fault {
+        let code = error.code();
+        match code.as_deref().unwrap_or_default() {
+            // Connections: exceptions, those the server ends (shutting down, not up yet, idle in a transaction for too long).
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => Fault::ConnectionLost,
+            code if code.starts_with("08") => Fault::ConnectionLost,
+            // too_many_connections
+            "53300" => Fault::PoolExhausted,
+            // disk_full
+            "53100" => Fault::DiskFull,
+            // query_canceled: by the limit on statements
+            "57014" => Fault::TimedOut,
+            // read_only_sql_transaction
+            "25006" => Fault::ReadOnly,
+            // deadlock_detected, lock_not_available
+            "40P01" | "55P03" => Fault::Deadlock,
+            // serialization_failure
+            "40001" => Fault::Serialization,
+            // data_corrupted, index_corrupted
+            "XX001" | "XX002" => Fault::Corrupt,
+            _ => Fault::Other,
+        }
+    }
+
+    async fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, sqlx::Error> {
+        bound(&sql, values).execute(self).await.map(|done| done.rows_affected())
+    }
+
+    async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error> {
+        let rows = bound(&sql, values).fetch_all(self).await?;
+        Ok(rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect())
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sql).execute(self).await.map(|_| ())
+    }
+
+    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error> {
+        let query = (0..4).fold(sqlx::query(tally(kind)), |query, column| bind_column(query, rows, column));
+        query.execute(self).await.map(|_| ())
+    }
+}
+
+/// Rows of arguments come as one array a column, sorted; what they fall on is locked in that order. A token that a purge is about to
+/// delete is waited for, and then is not there.
+fn tally(kind: Tally) -> &'static str {
+    macro_rules! adds {
+        ($table:literal, $second:literal, $third:literal, $count:literal, $types:literal) => {
+            concat!(
+                "INSERT INTO ",
+                $table,
+                " AS stored (token, ",
+                $second,
+                ", ",
+                $third,
+                ", ",
+                $count,
+                ") ",
+                "SELECT v.token, v.second, v.third, v.count FROM unnest(",
+                $types,
+                ") AS v (token, second, third, count) ",
+                "JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.second, v.third FOR KEY SHARE OF t ",
+                "ON CONFLICT (token, ",
+                $second,
+                ", ",
+                $third,
+                ") DO UPDATE SET ",
+                $count,
+                " = ",
+                // At the largest number it stays.
+                "CASE WHEN stored.",
+                $count,
+                " > 9223372036854775807 - excluded.",
+                $count,
+                " THEN 9223372036854775807 ",
+                "ELSE stored.",
+                $count,
+                " + excluded.",
+                $count,
+                " END"
+            )
+        };
+    }
+    match kind {
+        Tally::LastUses => {
+            "INSERT INTO api_token_usage_last AS stored (token, generation, at, address) \
+             SELECT v.token, v.generation, v.at, v.address \
+             FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[]) AS v (token, generation, at, address) \
+             JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.generation FOR KEY SHARE OF t \
+             ON CONFLICT (token, generation) DO UPDATE SET at = excluded.at, address = excluded.address \
+             WHERE excluded.at > stored.at"
+        }
+        Tally::Hours => adds!(
+            "api_token_usage_hours",
+            "hour",
+            "generation",
+            "uses",
+            "$1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]"
+        ),
+        Tally::Refusals => adds!(
+            "api_token_refusals",
+            "hour",
+            "reason",
+            "refusals",
+            "$1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]"
+        ),
+        Tally::Digests => {
+            "WITH locked AS ( \
+                SELECT s.selector, v.after, v.digest \
+                FROM unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[]) AS v (selector, before, after, digest) \
+                JOIN api_token_secrets s ON s.selector = v.selector AND s.key_id = v.before \
+                ORDER BY s.selector FOR NO KEY UPDATE OF s) \
+             UPDATE api_token_secrets s SET key_id = locked.after, digest = locked.digest \
+             FROM locked WHERE s.selector = locked.selector"
+        }
+    }
+}
+
+type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
+
+fn bound<'q>(sql: &str, values: &[Value<'_>]) -> Bound<'q> {
+    let keep = sql.len() <= KEPT_SQL;
+    let query = sqlx::query(AssertSqlSafe(numbered(sql))).persistent(keep);
+    values.iter().fold(query, |query, value| match value {
+        Value::Int(number) => query.bind(*number),
+        Value::Text(text) => query.bind(text.as_deref()),
+        Value::Bytes(bytes) => query.bind(*bytes),
+        Value::Time(time) => query.bind(time.map(moment)),
+        Value::Id(id) => query.bind(id.map(uuid)),
+    })
+}
+
+/// One column of rows as an array; the first row tells its type.
+fn bind_column<'q>(query: Bound<'q>, rows: &[[Value<'_>; 4]], column: usize) -> Bound<'q> {
+    macro_rules! array {
+        ($kind:ident, $element:ty, $value:ident => $as:expr) => {{
+            let array: Vec<Option<$element>> = rows
+                .iter()
+                .map(|row| match &row[column] {
+                    Value::$kind($value) => $as,
+                    _ => None,
+                })
+                .collect();
+            query.bind(array)
+        }};
+    }
+    match rows.first().map(|row| &row[column]) {
+        Some(Value::Text(_)) => array!(Text, String, text => text.as_deref().map(str::to_owned)),
+        Some(Value::Bytes(_)) => array!(Bytes, Vec<u8>, bytes => bytes.map(<[u8]>::to_vec)),
+        Some(Value::Time(_)) => array!(Time, OffsetDateTime, time => time.map(moment)),
+        Some(Value::Id(_)) => array!(Id, Uuid, id => id.map(uuid)),
+        Some(Value::Int(_)) | None => array!(Int, i64, number => *number),
+    }
+}
+
+/// Arguments are numbered here: `?` becomes `$1`, `$2` and so on. No statement has that character in it otherwise.
+fn numbered(sql: &str) -> String {
+    let mut numbered = String::with_capacity(sql.len() + 32);
+    for (number, part) in sql.split('?').enumerate() {
+        if number > 0 {
+            numbered.push('$');
+            numbered.push_str(&number.to_string());
+        }
+        numbered.push_str(part);
+    }
+    numbered
+}
+
+fn uuid(id: TokenId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+fn moment(time: Time) -> OffsetDateTime {
+    // Every time of the domain is one of this kind: from 1970 to 9999.
+    OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_micros(time.as_micros().unsigned_abs())
+}
+
+struct Columns(PgRow);
+
+impl Row for Columns {
+    fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
+        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+    }
+
+    fn text(&self, column: &'static str) -> Result<Option<&str>, BadColumn> {
+        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+    }
+
+    fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
+        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
+        let moment: Option<OffsetDateTime> = self.0.try_get(column).map_err(|error| BadColumn::new(column, error))?;
+        let time = |moment: OffsetDateTime| {
+            let micros = i64::try_from(moment.unix_timestamp_nanos() / 1000).ok().and_then(Time::from_micros);
+            micros.ok_or_else(|| BadColumn::new(column, "not a time"))
+        };
+        moment.map(time).transpose()
+    }
+
+    fn id(&self, column: &'static str) -> Result<Option<TokenId>, BadColumn> {
+        let id: Option<Uuid> = self.0.try_get(column).map_err(|error| BadColumn::new(column, error))?;
+        Ok(id.map(|id| TokenId::from_bytes(id.into_bytes())))
+    }
+}

@@ -1,0 +1,148 @@
+//! What databases with a server have in common: a pool of connections that can be lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::MigrateError;
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::{Connection as _, Database, Pool};
+use token_core::{Fault, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::connection::Link;
+use super::transaction::{self, Transaction};
+use super::{Dialect, Rows, Session, Sql};
+use crate::error::{Failure, OpenError};
+use crate::store::persist;
+use crate::value::Value;
+
+/// How long a connection is waited for.
+const WAIT: Duration = Duration::from_secs(3);
+
+/// A connection that was idle for longer than this may have been lost, and is asked first.
+const TRUSTED: Duration = Duration::from_secs(1);
+
+/// What differs between databases with a server, beside their [`Link`].
+#[async_trait]
+pub(crate) trait Flavor: Send + Sync + 'static {
+    /// How sqlx calls it.
+    type Database: Database<Connection: Link>;
+
+    /// Its name, for logs.
+    const NAME: &'static str;
+
+    /// Begins a transaction in which each statement sees what was committed before it, and none takes for ever.
+    const BEGIN: &'static str;
+
+    /// A condition: the column holds the text of one argument, byte for byte.
+    fn holds(column: &str) -> String;
+
+    /// Brings the tables up to date, however many processes do so at once.
+    async fn migrate(server: &Server<Self>) -> Result<Result<(), MigrateError>, Failure>
+    where
+        Self: Sized;
+}
+
+/// A database with a server.
+pub(crate) struct Server<F: Flavor> {
+    pool: Pool<F::Database>,
+    /// For a pool that is the store's alone: as many as it has connections. Whoever has one and gets no connection in time knows that
+    /// none can be made, and not that others have them all.
+    turns: Option<Arc<Semaphore>>,
+    /// Whether the last to ask for a connection could not be given one.
+    unreachable: AtomicBool,
+}
+
+impl<F: Flavor> Server<F> {
+    /// Works on a pool of the host's.
+    pub(crate) async fn on(pool: Pool<F::Database>) -> Result<Server<F>, OpenError> {
+        Server { pool, turns: None, unreachable: AtomicBool::new(false) }.up_to_date().await
+    }
+
+    /// Opens a pool of its own.
+    pub(super) async fn open(
+        options: <<F::Database as Database>::Connection as sqlx::Connection>::Options,
+        pool: PoolOptions<F::Database>,
+    ) -> Result<Server<F>, OpenError> {
+        let pool = pool
+            .acquire_timeout(WAIT)
+            // Asking each connection whether it lives, each time, would take a fifth of all there is to do.
+            .test_before_acquire(false)
+            .before_acquire(|conn, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED {
+                        // One that does not answer is thrown away, and another made.
+                        return Ok(matches!(tokio::time::timeout(TRUSTED, conn.ping()).await, Ok(Ok(()))));
+                    }
+                    Ok(true)
+                })
+            });
+        let turns = usize::try_from(pool.get_max_connections()).unwrap_or(Semaphore::MAX_PERMITS);
+        let server = Server {
+            pool: pool.connect_lazy_with(options),
+            turns: Some(Arc::new(Semaphore::new(turns))),
+            unreachable: AtomicBool::new(false),
+        };
+        server.up_to_date().await
+    }
+
+    async fn up_to_date(self) -> Result<Server<F>, OpenError> {
+        persist(50, || F::migrate(&self)).await?.map_err(OpenError::Schema)?;
+        Ok(self)
+    }
+
+    pub(super) async fn acquire(&self) -> Result<(PoolConnection<F::Database>, Option<OwnedSemaphorePermit>), Failure> {
+        let turn = match &self.turns {
+            None => None,
+            Some(turns) => match tokio::time::timeout(WAIT, turns.clone().acquire_owned()).await {
+                Ok(Ok(turn)) => Some(turn),
+                _ if self.unreachable.load(Ordering::Relaxed) => return Err(fault(Fault::ConnectionLost)),
+                _ => return Err(fault(Fault::PoolExhausted)),
+            },
+        };
+        let conn = self.pool.acquire().await;
+        self.unreachable.store(conn.is_err(), Ordering::Relaxed);
+        match conn {
+            Ok(conn) => Ok((conn, turn)),
+            Err(error @ sqlx::Error::PoolTimedOut) if turn.is_some() => {
+                Err(StoreError::new(Fault::ConnectionLost, error).into())
+            }
+            Err(error) => Err(<F::Database as Database>::Connection::failure(error).unreached()),
+        }
+    }
+
+    pub(super) async fn transaction(&self) -> Result<Transaction<F::Database>, Failure> {
+        let (conn, turn) = self.acquire().await?;
+        Transaction::begin(conn, turn, F::BEGIN).await
+    }
+}
+
+fn fault(fault: Fault) -> Failure {
+    StoreError::from(fault).into()
+}
+
+#[async_trait]
+impl<F: Flavor> Dialect for Server<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
+        let (conn, _turn) = self.acquire().await?;
+        transaction::query(conn, sql, values).await
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Session>, Failure> {
+        Ok(Box::new(self.transaction().await?))
+    }
+
+    fn holds(&self, column: &str) -> String {
+        F::holds(column)
+    }
+
+    fn lock(&self) -> &'static str {
+        " FOR UPDATE"
+    }
+}

@@ -1,0 +1,152 @@
+//! An open transaction, the same on every database.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::Database;
+use sqlx::pool::PoolConnection;
+use token_core::{Fault, StoreError};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::connection::Link;
+use super::{Rows, Session, Sql, Tally};
+use crate::error::Failure;
+use crate::value::Value;
+
+/// What is traced of transactions, for whoever has to know how far one came.
+macro_rules! trace {
+    ($says:literal) => {
+        tracing::trace!(target: "token_store_sqlx::transaction", $says)
+    };
+}
+
+/// How long one statement may take before its connection is given up. Databases with limits of their own keep to those, which are
+/// shorter; this one holds where nobody answers any more.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Does something on a connection, for as long as patience lasts.
+pub(super) async fn within<T, C: Link>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Failure> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => done.map_err(C::failure),
+        Err(_) => Err(StoreError::from(Fault::TimedOut).into()),
+    }
+}
+
+/// Asks one statement outside a transaction. A connection that failed is not used again.
+pub(super) async fn query<DB>(mut conn: PoolConnection<DB>, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>
+where
+    DB: Database<Connection: Link>,
+{
+    let rows = within::<_, DB::Connection>(conn.query(sql, values)).await;
+    if rows.as_ref().is_err_and(Failure::ends_connection) {
+        conn.close_on_drop();
+    }
+    rows
+}
+
+pub(super) struct Transaction<DB: Database<Connection: Link>> {
+    /// `None` once the transaction has ended.
+    conn: Option<PoolConnection<DB>>,
+    /// The turn that this transaction has among others of this process.
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl<DB: Database<Connection: Link>> Transaction<DB> {
+    pub(super) async fn begin(
+        conn: PoolConnection<DB>,
+        turn: Option<OwnedSemaphorePermit>,
+        begin: &'static str,
+    ) -> Result<Transaction<DB>, Failure> {
+        let mut transaction = Transaction { conn: Some(conn), turn };
+        let begun = within::<_, DB::Connection>(transaction.conn()?.run(begin)).await;
+        transaction.checked(begun)?;
+        trace!("begun");
+        Ok(transaction)
+    }
+
+    pub(super) fn conn(&mut self) -> Result<&mut DB::Connection, Failure> {
+        match &mut self.conn {
+            Some(conn) => Ok(&mut **conn),
+            None => Err(StoreError::from(Fault::ConnectionLost).into()),
+        }
+    }
+
+    /// Gives a connection up that failed: the database rolls back what was begun on it.
+    fn checked<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        if done.as_ref().is_err_and(Failure::ends_connection) {
+            if let Some(mut conn) = self.conn.take() {
+                conn.close_on_drop();
+            }
+            self.turn = None;
+        }
+        done
+    }
+}
+
+#[async_trait]
+impl<DB: Database<Connection: Link>> Session for Transaction<DB> {
+    async fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, Failure> {
+        let done = within::<_, DB::Connection>(self.conn()?.execute(sql, values)).await;
+        self.checked(done)
+    }
+
+    async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
+        let rows = within::<_, DB::Connection>(self.conn()?.query(sql, values)).await;
+        self.checked(rows)
+    }
+
+    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), Failure> {
+        let done = within::<_, DB::Connection>(self.conn()?.tally(kind, rows)).await;
+        self.checked(done)
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), Failure> {
+        trace!("committing");
+        let done = within::<_, DB::Connection>(self.conn()?.run("COMMIT")).await;
+        match self.checked(done) {
+            Ok(()) => {
+                trace!("committed");
+                self.conn = None;
+                Ok(())
+            }
+            Err(failure) => {
+                self.rollback().await;
+                Err(failure.during_commit())
+            }
+        }
+    }
+
+    async fn rollback(mut self: Box<Self>) {
+        if let Some(conn) = self.conn.take() {
+            end(conn).await;
+        }
+    }
+}
+
+impl<DB: Database<Connection: Link>> Drop for Transaction<DB> {
+    /// The caller gave up in the middle. The connection goes back to the pool when its transaction is rolled back, and then it is
+    /// the turn of the next.
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        let turn = self.turn.take();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                end(conn).await;
+                drop(turn);
+            });
+        } else {
+            conn.close_on_drop();
+        }
+    }
+}
+
+/// Rolls back. Some faults, such as a full disk, have done so already: then this one fails, and nothing is amiss.
+async fn end<DB: Database<Connection: Link>>(mut conn: PoolConnection<DB>) {
+    trace!("rolling back");
+    if let Err(error) = within::<_, DB::Connection>(conn.run("ROLLBACK")).await {
+        tracing::debug!(?error, "nothing to roll back");
+        if error.ends_connection() {
+            conn.close_on_drop();
+        }
+    }
+}
