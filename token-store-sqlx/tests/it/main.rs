@@ -8,6 +8,7 @@ mod database;
 mod delivery;
 mod faults;
 mod lists;
+mod look_alikes;
 mod opening;
 mod purges;
 mod sample;

@@ -102,7 +102,8 @@ pub(crate) fn create_first(token: Token) -> Change {
     create_under(OwnerGuard::New(owner(token.owner.as_str(), 1)), token, 100)
 }
 
-fn create_under(owner: OwnerGuard, token: Token, cap: u32) -> Change {
+/// Creates a token under a guard of its owner.
+pub(crate) fn create_under(owner: OwnerGuard, token: Token, cap: u32) -> Change {
     let number = u32::from_be_bytes(token.id.as_bytes()[..4].try_into().unwrap());
     let (subject, label) = (Subject::Token(token.id), format!("create {number}"));
     change(
