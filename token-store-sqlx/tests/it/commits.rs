@@ -5,11 +5,23 @@ use std::sync::Arc;
 use token_core::{Committed, OwnerGuard, Subject, TokenStore, Write};
 use token_store_sqlx::SqlStore;
 
+use crate::database::{Database, on_every_database};
 use crate::sample::*;
 
-#[tokio::test]
-async fn a_created_token_is_read_back_as_it_was() {
-    let (store, _dir) = store().await;
+on_every_database! {
+    a_created_token_is_read_back_as_it_was,
+    many_selectors_load_in_any_number,
+    guards_that_do_not_hold_are_conflicts_and_write_nothing,
+    updates_write_what_they_hold,
+    facts_are_compared_and_set,
+    a_repeat_is_told_before_any_guard,
+    the_cap_counts_what_is_live,
+    several_handles_race_and_no_error_reaches_a_caller,
+    a_dropped_future_leaves_no_transaction_open,
+}
+
+async fn a_created_token_is_read_back_as_it_was(db: &Database) {
+    let store = db.store().await;
     let change = create_first(token(1, "ann"));
     assert_eq!(store.commit(&change).await.unwrap(), Committed::Done);
 
@@ -28,9 +40,8 @@ async fn a_created_token_is_read_back_as_it_was() {
     assert!(store.load(&[]).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn many_selectors_load_in_any_number() {
-    let (store, _dir) = store().await;
+async fn many_selectors_load_in_any_number(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(0, "ann"))).await.unwrap();
     for number in 1..20 {
         store.commit(&create(token(number, "ann"), 100)).await.unwrap();
@@ -42,9 +53,8 @@ async fn many_selectors_load_in_any_number() {
     }
 }
 
-#[tokio::test]
-async fn guards_that_do_not_hold_are_conflicts_and_write_nothing() {
-    let (store, _dir) = store().await;
+async fn guards_that_do_not_hold_are_conflicts_and_write_nothing(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
     let meta = |expected: Option<&[u8]>| Write::PutMeta {
         key: "k".to_owned(),
@@ -90,9 +100,8 @@ async fn guards_that_do_not_hold_are_conflicts_and_write_nothing() {
     assert_eq!(store.meta("k").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn updates_write_what_they_hold() {
-    let (store, _dir) = store().await;
+async fn updates_write_what_they_hold(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
     let mut rotated = token(1, "ann");
     rotated.superseded = Some(token_core::Superseded { secret: rotated.current, until: at(500) });
@@ -115,9 +124,8 @@ async fn updates_write_what_they_hold() {
     assert_eq!(store.owner(&owner_id("ann")).await.unwrap().unwrap().unverified(), suspended.unverified());
 }
 
-#[tokio::test]
-async fn facts_are_compared_and_set() {
-    let (store, _dir) = store().await;
+async fn facts_are_compared_and_set(db: &Database) {
+    let store = db.store().await;
     let put = |id: &str, seq, expected: Option<&[u8]>, value: &[u8]| {
         let (key, expected) = ("policy".to_owned(), expected.map(<[u8]>::to_vec));
         change(id, Subject::Policy, seq, Write::PutMeta { key, expected, value: value.to_vec() })
@@ -131,9 +139,8 @@ async fn facts_are_compared_and_set() {
     assert_eq!(store.meta_or_insert("key", b"x").await.unwrap(), b"");
 }
 
-#[tokio::test]
-async fn a_repeat_is_told_before_any_guard() {
-    let (store, _dir) = store().await;
+async fn a_repeat_is_told_before_any_guard(db: &Database) {
+    let store = db.store().await;
     let first = create_first(token(1, "ann"));
     store.commit(&first).await.unwrap();
     let mut other = create(token(9, "nobody"), 0);
@@ -145,9 +152,8 @@ async fn a_repeat_is_told_before_any_guard() {
     }
 }
 
-#[tokio::test]
-async fn the_cap_counts_what_is_live() {
-    let (store, _dir) = store().await;
+async fn the_cap_counts_what_is_live(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
     let mut ended = token(2, "ann");
     ended.expires_at = Some(at(100));
@@ -162,13 +168,12 @@ async fn the_cap_counts_what_is_live() {
 }
 
 /// Every handle is a pool of its own, as another process would have.
-#[tokio::test(flavor = "multi_thread")]
-async fn several_handles_race_and_no_error_reaches_a_caller() {
-    let (first, dir) = store().await;
+async fn several_handles_race_and_no_error_reaches_a_caller(db: &Database) {
+    let first = db.store().await;
     first.commit(&create_first(token(0, "ann"))).await.unwrap();
     let mut handles = vec![Arc::new(first)];
     for _ in 0..3 {
-        handles.push(Arc::new(SqlStore::open(&url(&dir)).await.unwrap()));
+        handles.push(Arc::new(db.store().await));
     }
     // 4 handles x 25 creations under a cap of 41, one update that only one of 100 may win, one change sent 100 times.
     let racing: Vec<_> = (0..100_u32)
@@ -200,27 +205,31 @@ async fn several_handles_race_and_no_error_reaches_a_caller() {
     assert_eq!((created, updated, same), (40, 1, 1));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_future_leaves_no_transaction_open() {
-    for memory in [false, true] {
-        let dir = tempfile::tempdir().unwrap();
-        let address = if memory { "sqlite::memory:".to_owned() } else { url(&dir) };
-        let store = Arc::new(SqlStore::open(&address).await.unwrap());
-        store.commit(&create_first(token(0, "ann"))).await.unwrap();
-        for number in 1..200_u32 {
-            let change = create(token(number, "ann"), 1000);
-            let task = tokio::spawn({
-                let (store, change) = (store.clone(), change.clone());
-                async move { store.commit(&change).await }
-            });
-            tokio::time::sleep(std::time::Duration::from_micros(u64::from(number) * 10)).await;
-            task.abort();
-            drop(task.await);
-            // All of it or nothing.
-            let stored = store.outcome(&change.id).await.unwrap().is_some();
-            let again = store.commit(&change).await.unwrap();
-            assert!(again == Committed::Done || matches!(again, Committed::Repeat(_)), "{stored} {again:?}");
-            assert_eq!(store.load(&[selector(number, 1)]).await.unwrap().len(), 1);
-        }
+async fn a_dropped_future_leaves_no_transaction_open(db: &Database) {
+    drop_futures_of(Arc::new(db.store().await)).await;
+}
+
+/// Gives commits up at moments that are spread over the time that one takes.
+pub(crate) async fn drop_futures_of(store: Arc<SqlStore>) {
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    let before = tokio::time::Instant::now();
+    for number in 1..=10 {
+        store.commit(&create(token(number, "ann"), 1000)).await.unwrap();
+    }
+    let step = before.elapsed() / 10 / 150;
+    for number in 11..=210_u32 {
+        let change = create(token(number, "ann"), 1000);
+        let task = tokio::spawn({
+            let (store, change) = (store.clone(), change.clone());
+            async move { store.commit(&change).await }
+        });
+        tokio::time::sleep(step * (number - 10)).await;
+        task.abort();
+        drop(task.await);
+        // All of it or nothing.
+        let stored = store.outcome(&change.id).await.unwrap().is_some();
+        let again = store.commit(&change).await.unwrap();
+        assert!(again == Committed::Done || matches!(again, Committed::Repeat(_)), "{stored} {again:?}");
+        assert_eq!(store.load(&[selector(number, 1)]).await.unwrap().len(), 1);
     }
 }

@@ -1,39 +1,44 @@
-//! SQLite keeps every promise of the storage trait, and the suite notices on it when one is broken.
+//! Each database keeps every promise of the storage trait, and the suite notices on it when one is broken.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use token_core::TokenStore;
 use token_core::testing::{conformance, sabotage_goes_unnoticed};
-use token_store_sqlx::SqlStore;
+use tokio::sync::Mutex;
 
-/// Fresh databases in one folder, which is gone at the end.
-struct Folder {
-    folder: tempfile::TempDir,
-    opened: AtomicU32,
+use crate::database::{Database, Kind, on_every_database};
+
+on_every_database! {
+    every_promise_is_kept,
+    a_breach_of_any_promise_is_noticed,
 }
 
-impl Folder {
-    fn new() -> Folder {
-        Folder { folder: tempfile::tempdir().unwrap(), opened: AtomicU32::new(0) }
+/// A fresh database for each promise. The suite is done with one when it asks for the next.
+struct Fresh {
+    kind: Kind,
+    last: Mutex<Option<Database>>,
+}
+
+impl Fresh {
+    fn like(db: &Database) -> Fresh {
+        Fresh { kind: db.kind(), last: Mutex::new(None) }
     }
 
     async fn open(&self) -> Arc<dyn TokenStore> {
-        let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.path().join(format!("{number}.db"));
-        Arc::new(SqlStore::open(&format!("sqlite://{}", path.display())).await.unwrap())
+        let database = Database::new(self.kind).await;
+        let store = Arc::new(database.store().await);
+        *self.last.lock().await = Some(database);
+        store
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_is_conformant() {
-    let folder = Folder::new();
-    let broken = conformance(async || folder.open().await).await;
+async fn every_promise_is_kept(db: &Database) {
+    let fresh = Fresh::like(db);
+    let broken = conformance(async || fresh.open().await).await;
     assert!(broken.is_empty(), "{}", broken.iter().map(|broken| format!("{broken}\n")).collect::<String>());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_breach_of_any_promise_is_noticed_on_sqlite() {
-    let folder = Folder::new();
-    assert_eq!(sabotage_goes_unnoticed(async || folder.open().await).await, []);
+async fn a_breach_of_any_promise_is_noticed(db: &Database) {
+    let fresh = Fresh::like(db);
+    assert_eq!(sabotage_goes_unnoticed(async || fresh.open().await).await, []);
 }

@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use token_core::{Cursor, Subject, TokenStore};
-use token_store_sqlx::SqlStore;
 
+use crate::database::{Database, on_every_database};
 use crate::sample::*;
 
-#[tokio::test]
-async fn a_feed_starts_at_the_end_and_tells_what_comes_after() {
-    let (store, _dir) = store().await;
+on_every_database! {
+    a_feed_starts_at_the_end_and_tells_what_comes_after,
+    a_waiting_feed_is_woken_by_its_own_process_and_by_others,
+    events_are_claimed_once_in_order_and_again_after_their_lease,
+}
+
+async fn a_feed_starts_at_the_end_and_tells_what_comes_after(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
     let start = store.changes(None, Duration::from_secs(60)).await.unwrap();
     assert!(start.subjects.is_empty());
@@ -25,11 +30,9 @@ async fn a_feed_starts_at_the_end_and_tells_what_comes_after() {
     assert!(store.changes(Some(feed.cursor), Duration::ZERO).await.unwrap().subjects.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_waiting_feed_is_woken_by_its_own_process_and_by_others() {
-    let (own, dir) = store().await;
-    let own = Arc::new(own);
-    let other = SqlStore::open(&url(&dir)).await.unwrap();
+async fn a_waiting_feed_is_woken_by_its_own_process_and_by_others(db: &Database) {
+    let own = Arc::new(db.store().await);
+    let other = db.store().await;
     own.commit(&create_first(token(0, "ann"))).await.unwrap();
     for (number, writer) in [(1, &*own), (2, &other)] {
         let cursor = own.changes(None, Duration::ZERO).await.unwrap().cursor;
@@ -44,9 +47,8 @@ async fn a_waiting_feed_is_woken_by_its_own_process_and_by_others() {
     }
 }
 
-#[tokio::test]
-async fn events_are_claimed_once_in_order_and_again_after_their_lease() {
-    let (store, _dir) = store().await;
+async fn events_are_claimed_once_in_order_and_again_after_their_lease(db: &Database) {
+    let store = db.store().await;
     let lease = Duration::from_secs(30);
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
     store.commit(&create(token(2, "ann"), 10)).await.unwrap();

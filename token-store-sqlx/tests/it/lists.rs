@@ -2,7 +2,12 @@
 
 use token_core::{ListFilter, ListQuery, Position, Token, TokenName, TokenStore};
 
+use crate::database::{Database, on_every_database};
 use crate::sample::*;
+
+on_every_database! {
+    pages_follow_their_order_and_meet_at_their_ends,
+}
 
 fn query(from: Position) -> ListQuery {
     ListQuery { owner: Some(owner_id("ann")), filter: ListFilter::Any, text: None, from, now: at(100), limit: 3 }
@@ -23,9 +28,8 @@ async fn walk(store: &impl TokenStore, mut query: ListQuery) -> Vec<u32> {
     }
 }
 
-#[tokio::test]
-async fn pages_follow_their_order_and_meet_at_their_ends() {
-    let (store, _dir) = store().await;
+async fn pages_follow_their_order_and_meet_at_their_ends(db: &Database) {
+    let store = db.store().await;
     let names = ["b", "a", "B", "a", "é", "%", "a_c"];
     let expiries = [None, Some(300), Some(200), Some(50), None, Some(200), Some(101)];
     for (number, (name, expires)) in (0..).zip(names.into_iter().zip(expires_in(expiries))) {

@@ -1,14 +1,17 @@
-//! The store on real SQLite files.
+//! The store on real databases: files of SQLite, and servers of PostgreSQL and MySQL.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod commits;
 mod conformance;
+mod database;
 mod delivery;
 mod faults;
 mod lists;
+mod look_alikes;
 mod opening;
 mod purges;
 mod sample;
+mod sqlite;
 mod tallies;
 mod tampering;

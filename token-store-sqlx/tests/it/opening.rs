@@ -1,27 +1,38 @@
-//! Opening: files, permissions, tables.
+//! Opening: what is there already, and several at once.
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use token_core::{Committed, TokenStore};
 use token_store_sqlx::{OpenError, SqlStore};
 
-use crate::sample::{create_first, id, store, token, url};
+use crate::database::{Database, on_every_database, on_every_server};
+use crate::sample::*;
 
-#[tokio::test]
-async fn what_was_stored_is_there_when_the_file_is_opened_again() {
-    let (first, dir) = store().await;
-    assert_eq!(first.commit(&create_first(token(1, "ann"))).await.unwrap(), Committed::Done);
-    drop(first);
-    let again = SqlStore::open(&url(&dir)).await.unwrap();
-    assert_eq!(again.token(id(1)).await.unwrap().unwrap().unverified(), &token(1, "ann"));
+on_every_database! {
+    what_was_stored_is_there_when_it_is_opened_again,
+    many_may_open_a_new_database_at_once,
+    a_newer_version_may_have_added_to_the_tables,
+    tables_that_were_changed_by_hand_are_not_opened,
+    the_store_prints_its_kind_and_nothing_else,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn many_may_open_a_new_file_at_once() {
+mod servers {
+    super::on_every_server! { an_address_that_fails_tells_no_password }
+
+    use super::an_address_that_fails_tells_no_password;
+}
+
+async fn what_was_stored_is_there_when_it_is_opened_again(db: &Database) {
+    let first = db.store().await;
+    assert_eq!(first.commit(&create_first(token(1, "ann"))).await.unwrap(), Committed::Done);
+    drop(first);
+    assert_eq!(db.store().await.token(id(1)).await.unwrap().unwrap().unverified(), &token(1, "ann"));
+}
+
+async fn many_may_open_a_new_database_at_once(db: &Database) {
     for _ in 0..5 {
-        let dir = tempfile::tempdir().unwrap();
+        let db = Database::new(db.kind()).await;
         let opening: Vec<_> = (0..8)
             .map(|_| {
-                let url = url(&dir);
+                let url = db.url().to_owned();
                 tokio::spawn(async move { SqlStore::open(&url).await })
             })
             .collect();
@@ -31,75 +42,46 @@ async fn many_may_open_a_new_file_at_once() {
     }
 }
 
-#[cfg(unix)]
-#[tokio::test]
-async fn a_new_file_is_for_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
-    let (store, dir) = store().await;
-    store.commit(&create_first(token(1, "ann"))).await.unwrap();
-    let mut files = 0;
-    for file in std::fs::read_dir(dir.path()).unwrap() {
-        let file = file.unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
-        files += 1;
+async fn a_newer_version_may_have_added_to_the_tables(db: &Database) {
+    drop(db.store().await);
+    db.raw(&format!(
+        "INSERT INTO api_tokens_migrations (version, description, success, checksum, execution_time) \
+         VALUES (99, 'later', TRUE, {}, 0)",
+        db.bytes(&[0])
+    ))
+    .await;
+    db.store().await;
+}
+
+async fn tables_that_were_changed_by_hand_are_not_opened(db: &Database) {
+    drop(db.store().await);
+    db.raw(&format!("UPDATE api_tokens_migrations SET checksum = {}", db.bytes(&[0]))).await;
+    assert!(matches!(SqlStore::open(db.url()).await, Err(OpenError::Schema(_))));
+}
+
+async fn the_store_prints_its_kind_and_nothing_else(db: &Database) {
+    assert_eq!(format!("{:?}", db.store().await), format!("SqlStore({})", db.kind()));
+}
+
+async fn an_address_that_fails_tells_no_password(db: &Database) {
+    let (scheme, rest) = db.url().split_once("://").unwrap();
+    let (_, host) = rest.split_once('@').unwrap_or(("", rest));
+    for address in [
+        // Nobody of that name, no such database, and nothing that listens there.
+        format!("{scheme}://nobody:hunter2@{host}"),
+        format!("{scheme}://nobody:hunter2@{host}_more"),
+        format!("{scheme}://nobody:hunter2@127.0.0.1:1/tokens"),
+    ] {
+        let error = SqlStore::open(&address).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
-    assert!(files > 1, "the log beside the file counts too");
 }
 
 #[tokio::test]
-async fn the_hosts_pool_and_its_tables_are_used_as_they_are() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = SqliteConnectOptions::new().filename(dir.path().join("host.db")).create_if_missing(true);
-    let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
-    sqlx::query("CREATE TABLE tokens (mine TEXT)").execute(&pool).await.unwrap();
-    sqlx::query("CREATE TABLE _sqlx_migrations (mine TEXT)").execute(&pool).await.unwrap();
-
-    for _ in 0..2 {
-        SqlStore::from_sqlite_pool(pool.clone()).await.unwrap();
-    }
-    let store = SqlStore::from_sqlite_pool(pool.clone()).await.unwrap();
-    assert_eq!(store.commit(&create_first(token(1, "ann"))).await.unwrap(), Committed::Done);
-    let tables: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(&pool).await.unwrap();
-    let others: Vec<_> = tables.iter().filter(|name| !name.starts_with("api_token")).collect();
-    assert_eq!(others, ["tokens", "_sqlx_migrations", "sqlite_sequence"]);
-}
-
-#[tokio::test]
-async fn a_newer_version_may_have_added_to_the_tables() {
-    let (store, dir) = store().await;
-    drop(store);
-    let pool = SqlitePoolOptions::new().connect(&url(&dir)).await.unwrap();
-    let later = "INSERT INTO api_tokens_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (99, 'later', TRUE, x'00', 0)";
-    sqlx::query(later).execute(&pool).await.unwrap();
-    SqlStore::open(&url(&dir)).await.unwrap();
-}
-
-#[tokio::test]
-async fn tables_that_were_changed_by_hand_are_not_opened() {
-    let (store, dir) = store().await;
-    drop(store);
-    let pool = SqlitePoolOptions::new().connect(&url(&dir)).await.unwrap();
-    sqlx::query("UPDATE api_tokens_migrations SET checksum = x'00'").execute(&pool).await.unwrap();
-    assert!(matches!(SqlStore::open(&url(&dir)).await, Err(OpenError::Schema(_))));
-}
-
-#[tokio::test]
-async fn what_can_not_be_opened_is_said_clearly() {
-    for address in ["", "tokens.db", "postgres://user:hunter2@host/db", "sqlite://tokens.db?mode=often"] {
+async fn an_address_of_no_database_is_said_clearly() {
+    for address in ["", "tokens.db", "oracle://user:hunter2@host/db", "sqlite://tokens.db?mode=often"] {
         let error = SqlStore::open(address).await.unwrap_err();
         assert!(matches!(error, OpenError::Url(_)), "{address}: {error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
-    let error = SqlStore::open("sqlite:///no/such/directory/tokens.db").await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "can't create /no/such/directory/tokens.db; check that its directory exists and may be written to"
-    );
-}
-
-#[tokio::test]
-async fn the_store_prints_its_kind_and_nothing_else() {
-    assert_eq!(format!("{:?}", store().await.0), "SqlStore(sqlite)");
 }

@@ -2,11 +2,15 @@
 
 use token_core::{Generation, LastUse, Subject, Tallies, TokenStore, UseTally};
 
+use crate::database::{Database, on_every_database};
 use crate::sample::*;
 
-#[tokio::test]
-async fn dead_tokens_go_with_all_that_is_theirs() {
-    let (store, _dir) = store().await;
+on_every_database! {
+    dead_tokens_go_with_all_that_is_theirs,
+}
+
+async fn dead_tokens_go_with_all_that_is_theirs(db: &Database) {
+    let store = db.store().await;
     let changes: Vec<_> = (0..5)
         .map(|number| {
             let mut token = token(number, "ann");

@@ -5,17 +5,6 @@ use token_core::{
     Networks, Owner, OwnerGuard, OwnerId, Scheme, Seal, Sealed, Secret, SecretRef, Selector, Subject, Time, Token,
     TokenId, TokenName, Write,
 };
-use token_store_sqlx::SqlStore;
-
-/// A store on a new file; the directory lives as long as the file is needed.
-pub(crate) async fn store() -> (SqlStore, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    (SqlStore::open(&url(&dir)).await.unwrap(), dir)
-}
-
-pub(crate) fn url(dir: &tempfile::TempDir) -> String {
-    format!("sqlite://{}", dir.path().join("tokens.db").display())
-}
 
 pub(crate) fn at(second: i64) -> Time {
     Time::from_micros(second * 1_000_000).unwrap()
@@ -113,7 +102,8 @@ pub(crate) fn create_first(token: Token) -> Change {
     create_under(OwnerGuard::New(owner(token.owner.as_str(), 1)), token, 100)
 }
 
-fn create_under(owner: OwnerGuard, token: Token, cap: u32) -> Change {
+/// Creates a token under a guard of its owner.
+pub(crate) fn create_under(owner: OwnerGuard, token: Token, cap: u32) -> Change {
     let number = u32::from_be_bytes(token.id.as_bytes()[..4].try_into().unwrap());
     let (subject, label) = (Subject::Token(token.id), format!("create {number}"));
     change(

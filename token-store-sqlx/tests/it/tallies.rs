@@ -7,7 +7,15 @@ use token_core::{
     UseTally,
 };
 
+use crate::database::{Database, on_every_database};
 use crate::sample::*;
+
+on_every_database! {
+    counts_add_up_and_a_last_use_only_moves_forward,
+    refusals_are_counted_by_hour_and_reason,
+    a_digest_is_replaced_only_under_its_key,
+    a_large_flush_is_written_whole,
+}
 
 fn used(number: u32, second: i64, count: u64) -> UseTally {
     let address = Some(IpAddr::V4(Ipv4Addr::new(198, 51, 100, u8::try_from(second % 100).unwrap())));
@@ -24,9 +32,8 @@ fn uses(uses: Vec<UseTally>) -> Tallies {
     Tallies { uses, ..Tallies::default() }
 }
 
-#[tokio::test]
-async fn counts_add_up_and_a_last_use_only_moves_forward() {
-    let (store, _dir) = store().await;
+async fn counts_add_up_and_a_last_use_only_moves_forward(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
     store.record(&uses(vec![used(1, 20, 2), used(1, 10, 3), used(1, 4000, 1)])).await.unwrap();
     store.record(&uses(vec![used(1, 15, 4), used(2, 10, 9)])).await.unwrap();
@@ -48,9 +55,8 @@ async fn counts_add_up_and_a_last_use_only_moves_forward() {
     assert!(store.list(&never).await.unwrap().tokens.is_empty());
 }
 
-#[tokio::test]
-async fn refusals_are_counted_by_hour_and_reason() {
-    let (store, _dir) = store().await;
+async fn refusals_are_counted_by_hour_and_reason(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
     let refused = |reason, count| RefusalTally { token: id(1), reason, hour: at(3600), count };
     let tallies = Tallies {
@@ -69,9 +75,8 @@ async fn refusals_are_counted_by_hour_and_reason() {
     assert_eq!(usage.refusals, [refused(Reason::WrongVerifier, most), refused(Reason::Revoked, 6)]);
 }
 
-#[tokio::test]
-async fn a_digest_is_replaced_only_under_its_key() {
-    let (store, _dir) = store().await;
+async fn a_digest_is_replaced_only_under_its_key(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
     store.commit(&create(token(2, "ann"), 9)).await.unwrap();
     let redigest = |number, from: &str| Redigest {
@@ -93,9 +98,8 @@ async fn a_digest_is_replaced_only_under_its_key() {
     assert_eq!(store.keys(at(0)).await.unwrap(), [key("k1"), key("k2")]);
 }
 
-#[tokio::test]
-async fn a_large_flush_is_written_whole() {
-    let (store, _dir) = store().await;
+async fn a_large_flush_is_written_whole(db: &Database) {
+    let store = db.store().await;
     store.commit(&create_first(token(0, "ann"))).await.unwrap();
     for number in 1..40 {
         store.commit(&create(token(number, "ann"), 100)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Rows that were changed behind the application's back, bit by bit, on a real file: refused or named, never believed.
+//! Rows that were changed behind the application's back, bit by bit, on a real SQLite file: refused or named, never believed.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use token_core::{
 };
 use token_store_sqlx::SqlStore;
 
-use super::sample::url;
+use crate::database::Database;
 
 struct Service {
-    dir: tempfile::TempDir,
+    file: Database,
     keys: String,
     tokens: Tokens,
     _background: Background,
@@ -37,8 +37,8 @@ async fn build(store: SqlStore, keys: &str) -> (Tokens, Background) {
 
 /// A token with something in every column that may hold something, rotated once, with both its values working.
 async fn service() -> Service {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SqlStore::open(&url(&dir)).await.unwrap();
+    let file = Database::sqlite().await;
+    let store = file.store().await;
     let keys = Keyring::generate("k1").unwrap().to_string();
     let (tokens, background) = build(store, &keys).await;
     let owner = Actor::owner(ActorId::new("ann").unwrap(), OwnerId::new("ann").unwrap(), Ceiling::Everything);
@@ -50,18 +50,17 @@ async fn service() -> Service {
     };
     let old = tokens.manage(&owner).create(&request).await.unwrap();
     let new = tokens.manage(&owner).rotate(old.token.id, &Rotation::default()).await.unwrap();
-    Service { dir, keys, tokens, _background: background, owner, admin, old, new }
+    Service { file, keys, tokens, _background: background, owner, admin, old, new }
 }
 
 impl Service {
     /// The service as another process starts it on the same file.
     async fn restart(&self) -> Tokens {
-        let store = SqlStore::open(&url(&self.dir)).await.unwrap();
-        build(store, &self.keys).await.0
+        build(self.file.store().await, &self.keys).await.0
     }
 
     async fn database(&self) -> SqliteConnection {
-        let options: SqliteConnectOptions = url(&self.dir).parse().unwrap();
+        let options: SqliteConnectOptions = self.file.url().parse().unwrap();
         // Whoever writes past the application does not keep to its constraints either.
         options
             .pragma("ignore_check_constraints", "ON")
