@@ -187,8 +187,9 @@ fn tally(kind: Tally) -> &'static str {
             ", v.address ",
             rows_of_tokens!("generation BIGINT", "used BIGINT", "address VARCHAR(45)"),
             // From left to right: the address by the time before.
-            "ON DUPLICATE KEY UPDATE address = if(VALUES(at) > at, VALUES(address), address), ",
-            "at = greatest(at, VALUES(at))"
+            "ON DUPLICATE KEY UPDATE ",
+            "address = if(VALUES(at) > api_token_usage_last.at, VALUES(address), api_token_usage_last.address), ",
+            "at = greatest(api_token_usage_last.at, VALUES(at))"
         ),
         Tally::Hours => adds!("api_token_usage_hours", "generation", "uses"),
         Tally::Refusals => adds!("api_token_refusals", "reason", "refusals"),
