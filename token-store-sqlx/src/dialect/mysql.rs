@@ -25,7 +25,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/mysql");
 
 /// Limits for a pool of its own: on waiting for a lock, and where there are such, on a statement and on a client that went silent
 /// in a transaction. In seconds; only MariaDB reads the part in the comment.
-const LIMITS: &str = "SET SESSION innodb_lock_wait_timeout = 4 \
+const LIMITS: &str = "SET SESSION innodb_lock_wait_timeout = 2 \
     /*M!100303 , SESSION max_statement_time = 5, SESSION idle_transaction_timeout = 10 */";
 
 pub(crate) struct MySql;

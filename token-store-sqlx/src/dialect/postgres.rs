@@ -38,7 +38,7 @@ impl Flavor for Postgres {
     // For this transaction only: the settings of a connection of the host's stay the host's. A client that went silent in the
     // middle keeps its locks no longer than that.
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-        SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
+        SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '2s'; \
         SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
     fn holds(column: &str) -> String {

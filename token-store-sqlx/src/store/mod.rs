@@ -54,7 +54,7 @@ impl SqlStore {
     /// Servers are reached through a pool of up to 10 connections; [`from_postgres_pool`](SqlStore::from_postgres_pool) and
     /// [`from_mysql_pool`](SqlStore::from_mysql_pool) take one of any other size. Encrypted connections need the feature `tls`.
     ///
-    /// Nothing waits for ever. A connection is waited for up to 3 seconds, a lock that others hold up to 5, a statement up to 10;
+    /// Nothing waits for ever. A connection is waited for up to 3 seconds, a lock that others hold up to 2 (SQLite: 5), a statement up to 10;
     /// work that others were in the way of is done again up to 5 times.
     ///
     /// [postgres]: https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html

@@ -123,6 +123,14 @@ impl Database {
         run(&self.url, sql).await;
     }
 
+    /// The number that SQL by hand answers.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        let mut connection = connect(&self.url).await;
+        let count = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        count
+    }
+
     /// Runs SQL that breaks what the tables' constraints demand, by one who may.
     pub(crate) async fn raw_unchecked(&self, sql: &str) {
         let unchecked = match self.kind {
@@ -139,6 +147,31 @@ impl Database {
             Kind::MySql => "SET foreign_key_checks = 0, check_constraint_checks = 0",
         };
         self.raw(&format!("{unchecked}; {sql}")).await;
+    }
+
+    /// Ends every connection to it, as an operator or a failover does.
+    pub(crate) async fn disconnect_all(&self) {
+        let Server { url, name } = self.server.as_ref().expect("a database with a server");
+        disconnect_all(self.kind, url, name).await;
+    }
+
+    /// Waits until someone waits for a lock in it.
+    pub(crate) async fn wait_for_a_lock(&self) {
+        let Server { url, name } = self.server.as_ref().expect("a database with a server");
+        let waiting = match self.kind {
+            Kind::Postgres => "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'",
+            _ => {
+                "SELECT count(*) FROM information_schema.innodb_trx t \
+                 JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+                 WHERE p.db = ? AND t.trx_state = 'LOCK WAIT'"
+            }
+        };
+        let mut connection = connect(url).await;
+        while sqlx::query_scalar::<_, i64>(waiting).bind(name).fetch_one(&mut connection).await.unwrap() == 0 {
+            // InnoDB makes this table anew only when nobody has asked for a tenth of a second.
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        }
+        connection.close().await.unwrap();
     }
 
     /// These bytes as they are written in SQL.
@@ -171,9 +204,8 @@ impl Drop for Database {
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                if kind == Kind::MySql {
-                    disconnect_all(&url, &name).await;
-                }
+                // MySQL waits for transactions that are under way in a database, however long they take, before it drops it.
+                disconnect_all(kind, &url, &name).await;
                 let force = if kind == Kind::Postgres { "WITH (FORCE)" } else { "" };
                 run(&url, &format!("DROP DATABASE {name} {force}")).await;
             });
@@ -184,14 +216,19 @@ impl Drop for Database {
     }
 }
 
-/// MySQL waits for transactions that are under way in a database, however long they take, before it drops it.
-async fn disconnect_all(server: &str, name: &str) {
+async fn disconnect_all(kind: Kind, server: &str, name: &str) {
+    let (others, end) = match kind {
+        Kind::Postgres => (
+            "SELECT CAST(pid AS bigint) FROM pg_stat_activity WHERE datname = $1",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ",
+        ),
+        _ => ("SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = ?", "KILL CONNECTION "),
+    };
     let mut connection = connect(server).await;
-    let sql = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = ?";
-    let ids: Vec<i64> = sqlx::query_scalar(sql).bind(name).fetch_all(&mut connection).await.unwrap();
+    let ids: Vec<i64> = sqlx::query_scalar(others).bind(name).fetch_all(&mut connection).await.unwrap();
     for id in ids {
         // One that has ended by itself is as good.
-        drop(sqlx::raw_sql(AssertSqlSafe(format!("KILL CONNECTION {id}"))).execute(&mut connection).await);
+        drop(sqlx::raw_sql(AssertSqlSafe(format!("{end}{id}"))).execute(&mut connection).await);
     }
     connection.close().await.unwrap();
 }
