@@ -247,7 +247,11 @@ async fn log(session: &mut dyn Session, change: &Change, delivered: Option<Time>
         event.at,
         delivered,
     ];
-    found(session.execute(sql.into(), &values).await?)
+    match session.execute(sql.into(), &values).await {
+        Ok(rows) => found(rows),
+        // The same change, sent twice at once: done again from its start, it finds what the other has stored.
+        Err(failure) => Err(Stop::Failed(failure)),
+    }
 }
 
 /// A mark for each column, after those before them.

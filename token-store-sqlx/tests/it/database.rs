@@ -174,6 +174,20 @@ impl Database {
         connection.close().await.unwrap();
     }
 
+    /// A connection past the store, which makes the file if the database is one.
+    pub(crate) async fn connect_or_make(&self) -> AnyConnection {
+        connect(&if self.kind == Kind::Sqlite { format!("{}?mode=rwc", self.url) } else { self.url.clone() }).await
+    }
+
+    /// A time, in microseconds since 1970, as it is written in SQL.
+    pub(crate) fn time(&self, micros: i64) -> String {
+        match self.kind {
+            Kind::Sqlite => micros.to_string(),
+            Kind::Postgres => format!("timestamptz 'epoch' + {micros} * INTERVAL '1 microsecond'"),
+            Kind::MySql => format!("timestamp('1970-01-01') + INTERVAL {micros} MICROSECOND"),
+        }
+    }
+
     /// These bytes as they are written in SQL.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> String {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

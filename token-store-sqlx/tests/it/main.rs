@@ -7,6 +7,7 @@ mod conformance;
 mod database;
 mod delivery;
 mod faults;
+mod first_schema;
 mod lists;
 mod look_alikes;
 mod nodes;
