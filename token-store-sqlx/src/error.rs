@@ -88,14 +88,6 @@ impl Failure {
         }
     }
 
-    /// The same failure, met while a connection was asked for, with all the time there was: another try is of no use.
-    pub(crate) fn unreached(self) -> Failure {
-        match self {
-            Failure::Broken(error) => Failure::Fault(error),
-            other => other,
-        }
-    }
-
     /// Whether the connection on which this was met is of no more use.
     pub(crate) fn ends_connection(&self) -> bool {
         match self {

@@ -1,4 +1,5 @@
-//! A [`TokenStore`](token_core::TokenStore) on an SQL database: SQLite, in a file of its own or in the host's.
+//! A [`TokenStore`](token_core::TokenStore) on an SQL database: SQLite, PostgreSQL, MariaDB or MySQL, by address or over the
+//! host's own pool. Each is a Cargo feature: `sqlite` (the default), `postgres`, `mysql`; `tls` encrypts connections to servers.
 //!
 //! ```
 //! use token_core::{Position, ListFilter, ListQuery, OwnerId, SystemClock, Clock, TokenStore};
@@ -6,7 +7,8 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // A real one is `sqlite://tokens.db`: made if it is missing, readable by its owner alone.
+//!     // A real one is `sqlite://tokens.db`: made if it is missing, readable by its owner alone. Or, with its feature,
+//!     // `postgres://user@host/database` or `mysql://user@host/database`.
 //!     let store = SqlStore::open("sqlite::memory:").await?;
 //!
 //!     // This is what the service does with it.
@@ -26,7 +28,7 @@
 //! ```
 //!
 //! The tables are called `api_token…` and migrate themselves when a store is opened, under a table of migrations of
-//! their own, so that they live in a host's database beside whatever else is there: [`SqlStore::from_sqlite_pool`].
+//! their own, so that they live in a host's database beside whatever else is there: [`SqlStore::open`] says more.
 //! Migrations only ever add, so that two versions of a service may run at once.
 
 #![cfg_attr(not(test), warn(clippy::expect_used))]

@@ -1,7 +1,5 @@
 //! MariaDB, from 10.11 on, and MySQL, from 8.0.19 on.
 
-use std::fmt::Write as _;
-
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use sqlx::error::DatabaseError;
@@ -213,11 +211,8 @@ fn json(value: &Value<'_>) -> Json {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let digit = |four: u8| char::from(b"0123456789abcdef"[usize::from(four)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 fn bound<'q>(sql: Sql, values: &'q [Value<'_>]) -> Query<'q, sqlx::MySql, MySqlArguments> {

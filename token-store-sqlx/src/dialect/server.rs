@@ -109,7 +109,7 @@ impl<F: Flavor> Server<F> {
             Err(error @ sqlx::Error::PoolTimedOut) if turn.is_some() => {
                 Err(StoreError::new(Fault::ConnectionLost, error).into())
             }
-            Err(error) => Err(<F::Database as Database>::Connection::failure(error).unreached()),
+            Err(error) => Err(<F::Database as Database>::Connection::failure(error)),
         }
     }
 

@@ -92,7 +92,7 @@ impl Sqlite {
     }
 
     async fn try_migrate(&self) -> Result<Result<(), MigrateError>, Failure> {
-        let mut conn = self.writes.acquire().await.map_err(unreached)?;
+        let mut conn = self.writes.acquire().await.map_err(SqliteConnection::failure)?;
         // Looked at first: a database that takes no writes may be up to date.
         let pending = pending(&mut *conn).await;
         drop(conn);
@@ -119,7 +119,7 @@ impl Sqlite {
             Ok(Err(_)) => return Err(StoreError::from(Fault::ConnectionLost).into()),
             Err(_) => return Err(StoreError::from(Fault::PoolExhausted).into()),
         };
-        let conn = self.writes.acquire().await.map_err(unreached)?;
+        let conn = self.writes.acquire().await.map_err(SqliteConnection::failure)?;
         // The lock to write is taken first: one that begins by reading may find that it can't go on to write.
         Transaction::begin(conn, Some(turn), "BEGIN IMMEDIATE").await
     }
@@ -156,7 +156,7 @@ impl Dialect for Sqlite {
     }
 
     async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
-        let conn = self.reads.acquire().await.map_err(unreached)?;
+        let conn = self.reads.acquire().await.map_err(SqliteConnection::failure)?;
         query(conn, sql, values).await
     }
 
@@ -258,10 +258,6 @@ impl Link for SqliteConnection {
     async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error> {
         Link::execute(self, tally(kind, rows.len()).into(), rows.as_flattened()).await.map(|_| ())
     }
-}
-
-fn unreached(error: sqlx::Error) -> Failure {
-    SqliteConnection::failure(error).unreached()
 }
 
 fn bound<'q>(sql: Sql, values: &'q [Value<'_>]) -> sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
