@@ -11,6 +11,8 @@ use crate::request::{Answer, Request};
 pub enum Line {
     /// This change is asked for now.
     Start(Request),
+    /// The transaction of a change has come to here.
+    Phase(String),
     /// What came of a change.
     Answer(Request, Answer),
 }

@@ -1,5 +1,6 @@
 //! A database for one trial: made for it, and gone after it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::any::install_default_drivers;
@@ -49,6 +50,23 @@ impl Database {
         let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut conn).await.unwrap();
         conn.close().await.unwrap();
         rows.try_into().unwrap()
+    }
+
+    /// The connections that the server has to this database, this one aside. A file has none.
+    pub(crate) async fn sessions(&self) -> BTreeSet<i64> {
+        let sql = if self.url.starts_with("postgres") {
+            "SELECT pid::bigint FROM pg_stat_activity \
+             WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        } else if self.url.starts_with("mysql") {
+            "SELECT CAST(id AS SIGNED) FROM information_schema.processlist \
+             WHERE db = database() AND id <> connection_id()"
+        } else {
+            return BTreeSet::new();
+        };
+        let mut conn = connect(&self.url).await;
+        let sessions: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        sessions.into_iter().collect()
     }
 }
 

@@ -1,6 +1,7 @@
-//! One process of a trial: `worker contend URL SEED WORKER CHANGES TASKS`.
+//! One process of a trial: `worker contend URL SEED WORKER CHANGES TASKS`, or `worker stepwise URL ROUND KIND…`.
 
 mod contend;
+mod stepwise;
 
 use std::str::FromStr;
 
@@ -14,7 +15,12 @@ fn main() -> Result<(), Trouble> {
             let plan = token_trials::plan(next(&mut arguments)?, next(&mut arguments)?, next(&mut arguments)?);
             contend::run(url, plan, next(&mut arguments)?)
         }
-        _ => Err("worker contend URL SEED WORKER CHANGES TASKS".into()),
+        Some("stepwise") => {
+            let (url, round) = (next::<String>(&mut arguments)?, next(&mut arguments)?);
+            let kinds = arguments.map(|kind| serde_json::from_str(&format!("\"{kind}\""))).collect::<Result<_, _>>()?;
+            stepwise::run(&url, round, kinds)
+        }
+        _ => Err("worker contend|stepwise …".into()),
     }
 }
 
