@@ -127,6 +127,8 @@ pub enum Write {
         token: Sealed<Token>,
         /// The secret that a rotation adds.
         secret: Option<Secret>,
+        /// For a token that is to live longer than it did.
+        longer: Option<LongerLife>,
     },
     /// An owner as it stands after a suspension, resumption or reseal.
     PutOwner {
@@ -147,6 +149,16 @@ pub enum Write {
     /// Nothing, for what was asked for is so already: only the change id is kept, so that a late repeat does nothing either. The
     /// event of the change is the last one of its subject, which is stored and delivered already.
     Nothing(Standing),
+}
+
+/// What must hold for a token to live longer than it did. It may have expired since that was decided, and another may have been
+/// created in its place: so it is counted anew, and the store must have it collide with creations of the same owner.
+#[derive(Debug, Clone, Copy)]
+pub struct LongerLife {
+    /// The owner may have fewer other tokens than this that are live at `now`.
+    pub cap: u32,
+    /// The moment at which the change was decided.
+    pub now: Time,
 }
 
 /// A row that must still be as it was read.

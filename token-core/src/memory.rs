@@ -87,7 +87,7 @@ impl State {
                 if !owner_stands || self.tokens.contains_key(&id) || self.secrets.contains_key(&secret.selector) {
                     return Committed::Conflict;
                 }
-                if self.live_tokens(&token.unverified().owner, *now) >= u64::from(*cap) {
+                if self.live_others(token.unverified(), *now) >= u64::from(*cap) {
                     return Committed::CapReached;
                 }
                 if let OwnerGuard::New(row) = owner {
@@ -96,12 +96,15 @@ impl State {
                 self.tokens.insert(id, token.clone());
                 self.secrets.insert(secret.selector, secret.clone());
             }
-            Write::UpdateToken { token, secret } => {
+            Write::UpdateToken { token, secret, longer } => {
                 let row = token.unverified();
                 let stands = self.tokens.get(&row.id).is_some_and(|old| old.unverified().revision + 1 == row.revision);
                 let taken = secret.as_ref().is_some_and(|secret| self.secrets.contains_key(&secret.selector));
                 if !stands || taken {
                     return Committed::Conflict;
+                }
+                if longer.is_some_and(|longer| self.live_others(row, longer.now) >= u64::from(longer.cap)) {
+                    return Committed::CapReached;
                 }
                 self.tokens.insert(row.id, token.clone());
                 if let Some(secret) = secret {
@@ -157,9 +160,9 @@ impl State {
         }
     }
 
-    fn live_tokens(&self, owner: &OwnerId, now: Time) -> u64 {
-        let tokens = self.tokens.values().map(Sealed::unverified);
-        tokens.filter(|token| token.owner == *owner && token.state(now) == TokenState::Live).count() as u64
+    fn live_others(&self, token: &Token, now: Time) -> u64 {
+        let others = self.tokens.values().map(Sealed::unverified).filter(|other| other.id != token.id);
+        others.filter(|other| other.owner == token.owner && other.state(now) == TokenState::Live).count() as u64
     }
 
     fn event(&self, subject: &Subject, seq: u64) -> Option<&Event> {

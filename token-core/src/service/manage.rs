@@ -241,6 +241,7 @@ impl Write {
     fn cap(&self) -> u32 {
         match self {
             Write::CreateToken { cap, .. } => *cap,
+            Write::UpdateToken { longer: Some(longer), .. } => longer.cap,
             _ => 0,
         }
     }

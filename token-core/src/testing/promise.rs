@@ -87,6 +87,7 @@ promises! {
     EventNumbersAreUnique, "an event whose number is taken is a conflict", commit::event_numbers_are_unique;
     SelectorsAreUnique, "a selector that exists is a conflict", commit::selectors_are_unique;
     CapHolds, "no owner gets more live tokens than its cap", commit::cap_holds;
+    CapHoldsForLongerLives, "a token lives longer only within the cap, which counts what was created since", commit::cap_holds_for_longer_lives;
     CapCountsLiveOnly, "revoked and expired tokens do not count towards the cap", commit::cap_counts_live_only;
     RepeatIsTold, "a change id that is stored is a repeat, whatever else holds", commit::repeat_is_told;
     NothingIsNoted, "a change of nothing is noted under its id with the last event of its subject, while that stands as it was read", commit::nothing_is_noted;

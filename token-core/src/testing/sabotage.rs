@@ -93,7 +93,7 @@ impl Sabotaged {
         }
         let mut acted = change.clone();
         match (self.breaks, &mut acted.write) {
-            (Promise::RotateRacesRotate, Write::UpdateToken { token, secret: Some(_) }) => {
+            (Promise::RotateRacesRotate, Write::UpdateToken { token, secret: Some(_), .. }) => {
                 self.update_unseen(token, change).await
             }
             (Promise::RotateRacesRevoke, Write::UpdateToken { token, .. })
@@ -260,6 +260,7 @@ impl TokenStore for Sabotaged {
             (Promise::RepeatIsTold, _) => change.id = ChangeId::random(&Random::Os).map_err(|_| Fault::Other)?,
             (Promise::NothingIsNoted, Write::Nothing(_)) => return Ok(Committed::Done),
             (Promise::CapHolds, Write::CreateToken { cap, .. }) => *cap = u32::MAX,
+            (Promise::CapHoldsForLongerLives, Write::UpdateToken { longer, .. }) => *longer = None,
             (Promise::CapCountsLiveOnly, Write::CreateToken { token, cap, now, .. }) => {
                 let owner = token.unverified().owner.clone();
                 if self.live_by_the_list(&owner, *now, ListFilter::Any).await? >= *cap as usize

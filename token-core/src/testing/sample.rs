@@ -8,7 +8,7 @@ use std::time::Duration;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
 
-use crate::change::{Change, ChangeId, Committed, Fingerprint, OwnerGuard, Write};
+use crate::change::{Change, ChangeId, Committed, Fingerprint, LongerLife, OwnerGuard, Write};
 use crate::clock::{ManualClock, Time};
 use crate::event::{Event, EventDetail, EventHead, Subject};
 use crate::format::TokenFormat;
@@ -166,13 +166,24 @@ impl Sample {
         secret: Option<Secret>,
     ) -> Checked<(Change, Token)> {
         let (token, event) = self.next(after, detail)?;
-        let write = Write::UpdateToken { token: self.sealed(&token), secret };
+        let write = Write::UpdateToken { token: self.sealed(&token), secret, longer: None };
         Ok((self.change(event, write)?, token))
     }
 
     /// A change that revokes a token.
     pub(super) fn revoke(&self, token: &Token, at: Time) -> Checked<(Change, Token)> {
         self.update(&Token { revoked_at: Some(at), ..token.clone() }, &EventDetail::Revoked, None)
+    }
+
+    /// A change by which a token lives longer, within a cap that is counted at time 0.
+    pub(super) fn lengthen(&self, token: &Token, expires_at: Option<Time>, cap: u32) -> Checked<Change> {
+        let expiry = Some(expires_at);
+        let detail = EventDetail::Edited { name: None, grants: None, networks: None, expires_at: expiry };
+        let (mut change, _) = self.update(&Token { expires_at, ..token.clone() }, &detail, None)?;
+        if let Write::UpdateToken { longer, .. } = &mut change.write {
+            *longer = Some(LongerLife { cap, now: time(0) });
+        }
+        Ok(change)
     }
 
     /// A change that renames a token.

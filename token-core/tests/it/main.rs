@@ -7,6 +7,7 @@ mod conformance;
 mod faults;
 mod keys;
 mod leaks;
+mod longer_lives;
 mod management;
 mod rights;
 mod rotation;

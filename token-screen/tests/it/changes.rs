@@ -237,7 +237,7 @@ async fn a_row_that_was_tampered_with_is_shown_as_such_and_can_only_be_revoked()
         id: token_core::ChangeId::from_bytes([9; 16]),
         fingerprint: token_core::Fingerprint::from_bytes([9; 32]),
         event: token_core::Event { seq: 99, ..event },
-        write: token_core::Write::UpdateToken { token: forged, secret: None },
+        write: token_core::Write::UpdateToken { token: forged, secret: None, longer: None },
     };
     world.store.commit(&change).await.unwrap();
     let path = format!("/tokens/{id}");

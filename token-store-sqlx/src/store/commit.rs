@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use token_core::{
-    Change, Committed, Event, Owner, OwnerGuard, OwnerId, Sealed, Secret, Standing, StoreError, Subject, Time, Token,
-    Write,
+    Change, Committed, Event, LongerLife, Owner, OwnerGuard, OwnerId, Sealed, Secret, Standing, StoreError, Subject,
+    Time, Token, Write,
 };
 
 use super::SqlStore;
@@ -94,12 +94,18 @@ async fn write(session: &mut dyn Session, change: &Change) -> Result<(), Stop> {
                 OwnerGuard::New(owner) => insert_owner(session, owner).await?,
                 OwnerGuard::At { owner, revision } => touch_owner(session, owner, *revision).await?,
             }
-            below_cap(session, &token.unverified().owner, *cap, *now).await?;
+            below_cap(session, token.unverified(), *cap, *now).await?;
             insert_token(session, token).await?;
             insert_secret(session, secret).await?;
         }
-        Write::UpdateToken { token, secret } => {
+        Write::UpdateToken { token, secret, longer } => {
+            if longer.is_some() {
+                take_owner(session, &token.unverified().owner).await?;
+            }
             update_token(session, token).await?;
+            if let Some(LongerLife { cap, now }) = longer {
+                below_cap(session, token.unverified(), *cap, *now).await?;
+            }
             if let Some(secret) = secret {
                 insert_secret(session, secret).await?;
             }
@@ -162,14 +168,22 @@ async fn touch_owner(session: &mut dyn Session, owner: &OwnerId, revision: u64) 
     found(session.execute(sql.into(), &values![owner.as_str(), number(revision)?]).await?)
 }
 
-async fn below_cap(session: &mut dyn Session, owner: &OwnerId, cap: u32, now: Time) -> Result<(), Stop> {
+/// As [`touch_owner`], however the owner stands; one whose row is gone has nobody to collide with.
+async fn take_owner(session: &mut dyn Session, owner: &OwnerId) -> Result<(), Stop> {
+    let sql = "UPDATE api_token_owners SET touched = touched + 1 WHERE owner = ?";
+    session.execute(sql.into(), &values![owner.as_str()]).await?;
+    Ok(())
+}
+
+/// The token's owner has fewer other tokens that are live.
+async fn below_cap(session: &mut dyn Session, token: &Token, cap: u32, now: Time) -> Result<(), Stop> {
     // Counts no further than it needs to.
     let sql = concat!(
-        "SELECT count(*) AS live FROM (SELECT 1 AS one FROM api_tokens WHERE owner = ? AND ",
+        "SELECT count(*) AS live FROM (SELECT 1 AS one FROM api_tokens WHERE owner = ? AND id <> ? AND ",
         live!(),
         " LIMIT ?) AS few"
     );
-    let rows = session.query(sql.into(), &values![owner.as_str(), now, cap]).await?;
+    let rows = session.query(sql.into(), &values![token.owner.as_str(), token.id, now, cap]).await?;
     let live = rows.first().map_or(Ok(0), |row| row.need_int("live"))?;
     if live < i64::from(cap) { Ok(()) } else { Err(Stop::CapReached) }
 }

@@ -118,5 +118,10 @@ pub(crate) fn create_under(owner: OwnerGuard, token: Token, cap: u32) -> Change 
 pub(crate) fn update(id: &str, mut token: Token, secret: Option<Secret>) -> Change {
     token.revision += 1;
     token.head = head(token.head.seq + 1);
-    change(id, Subject::Token(token.id), token.head.seq, Write::UpdateToken { token: sealed(token), secret })
+    change(
+        id,
+        Subject::Token(token.id),
+        token.head.seq,
+        Write::UpdateToken { token: sealed(token), secret, longer: None },
+    )
 }

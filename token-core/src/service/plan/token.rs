@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::change::{Standing, Write};
+use crate::change::{LongerLife, Standing, Write};
+use crate::clock::Time;
 use crate::edit::Edit;
 use crate::event::{Event, EventDetail, Subject};
 use crate::rotation::{Rotation, end_overlap};
@@ -56,6 +57,7 @@ impl Operation for ChangeToken<'_> {
             dead => Err(ManageError::NotLive(dead)),
         };
 
+        let expired_at = token.expires_at;
         let (next, detail, secret) = match &self.change {
             TokenChange::Edit(edit) => {
                 seal?;
@@ -116,13 +118,23 @@ impl Operation for ChangeToken<'_> {
         };
         let (token, event) = manage.next(next, now, &detail)?;
         let (text, secret) = secret.unzip();
-        let write = Write::UpdateToken { token: Sealed::new(token.clone(), &inner.keyring), secret };
+        let longer = if outlives(token.expires_at, expired_at) {
+            Some(LongerLife { cap: inner.policy_in_force().await?.live_tokens_per_owner, now })
+        } else {
+            None
+        };
+        let write = Write::UpdateToken { token: Sealed::new(token.clone(), &inner.keyring), secret, longer };
         Ok(Plan::change(event, write, Minted { token, text }))
     }
 
     async fn repeated(&self, manage: &Manage<'_>, event: &Event) -> Result<Minted, ManageError> {
         manage.token_of(event).await
     }
+}
+
+/// Whether the one expiry is later than the other.
+fn outlives(expiry: Option<Time>, other: Option<Time>) -> bool {
+    other.is_some_and(|other| expiry.is_none_or(|expiry| expiry > other))
 }
 
 /// A token that is as it was asked for.

@@ -205,6 +205,23 @@ pub(in crate::testing) async fn cap_holds(store: Arc<dyn TokenStore>) -> Checked
     ensure(store.owner(&token.owner).await?.is_none(), || "the owner was stored".into())
 }
 
+pub(in crate::testing) async fn cap_holds_for_longer_lives(store: Arc<dyn TokenStore>) -> Checked {
+    let sample = Sample::new()?;
+    let (token, secret) = sample.token("u1", "expired since")?;
+    let expired = sample.store(&*store, Token { expires_at: Some(time(0)), ..token }, secret).await?;
+    sample.stored(&*store, "another", "not counted").await?;
+    let (token, secret) = sample.token("u1", "created in its place")?;
+    let (committed, _) = create_capped(&*store, &sample, token, secret, 1).await?;
+    same("a token in the place of the expired", &committed, &Committed::Done)?;
+    let longer = sample.lengthen(&expired, Some(time(9)), 1)?;
+    same("a longer life over the cap", &store.commit(&longer).await?, &Committed::CapReached)?;
+    let stored = store.token(expired.id).await?.ok_or("the token is gone")?;
+    same("the token", stored.unverified(), &expired)?;
+    // Itself it does not count.
+    let longer = sample.lengthen(&expired, None, 2)?;
+    same("a longer life within the cap", &store.commit(&longer).await?, &Committed::Done)
+}
+
 pub(in crate::testing) async fn cap_counts_live_only(store: Arc<dyn TokenStore>) -> Checked {
     let sample = Sample::new()?;
     let (live, _) = sample.stored(&*store, "u1", "to be revoked").await?;
