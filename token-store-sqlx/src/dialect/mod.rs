@@ -4,6 +4,8 @@
 //! their arguments with `?`, in order; a dialect whose database numbers them does so.
 
 mod connection;
+#[cfg(feature = "postgres")]
+mod listen;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
@@ -16,9 +18,11 @@ mod sqlite;
 mod transaction;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use token_core::{Time, TokenId};
+use tokio::sync::Notify;
 
 use crate::error::{BadColumn, Failure};
 use crate::value::Value;
@@ -53,6 +57,13 @@ pub(crate) trait Dialect: Send + Sync + 'static {
 
     /// A condition: the column holds the text of one argument, byte for byte.
     fn holds(&self, column: &str) -> String;
+
+    /// Rings the bell for every change that any process commits, for as long as it is polled. It may ring for nothing, and it
+    /// ends at once where the database tells nobody.
+    async fn listen(&self, bell: &Notify);
+
+    /// How often the log of changes is looked at for what nobody told.
+    fn poll(&self) -> Duration;
 
     /// What a query ends with whose rows nobody else may write or lock until the end of the transaction.
     fn lock(&self) -> &'static str;

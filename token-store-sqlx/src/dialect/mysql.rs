@@ -1,5 +1,7 @@
 //! MariaDB, from 10.11 on, and MySQL, from 8.0.19 on.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use sqlx::error::DatabaseError;
@@ -9,10 +11,11 @@ use sqlx::mysql::{
 };
 use sqlx::query::Query;
 use sqlx::types::time::{OffsetDateTime, PrimitiveDateTime};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlPool, Row as _};
 use token_core::{Fault, StoreError, Time, TokenId};
+use tokio::sync::Notify;
 
-use super::connection::{KEPT_SQL, Link};
+use super::connection::{KEPT_SQL, Link, POLL};
 use super::schema::{bring_up_to_date, pending, sorted};
 use super::server::{Flavor, Server};
 use super::{Row, Rows, Sql, Tally};
@@ -50,6 +53,10 @@ impl Flavor for MySql {
     fn holds(column: &str) -> String {
         format!("locate(?, {column}) > 0")
     }
+
+    const POLL: Duration = POLL;
+
+    async fn listen(_pool: &MySqlPool, _bell: &Notify) {}
 
     /// Tables are made outside of transactions here. A migration that was cut off is done again from its start, so each
     /// of its statements may be repeated.

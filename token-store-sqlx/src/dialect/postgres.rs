@@ -1,5 +1,7 @@
 //! PostgreSQL, from 15 on.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -7,10 +9,12 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions,
 use sqlx::query::Query;
 use sqlx::types::Uuid;
 use sqlx::types::time::OffsetDateTime;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Row as _};
 use token_core::{Fault, Time, TokenId};
+use tokio::sync::Notify;
 
 use super::connection::{KEPT_SQL, Link};
+use super::listen::listen;
 use super::schema::{bring_up_to_date, pending, sorted};
 use super::server::{Flavor, Server};
 use super::{Row, Rows, Session as _, Sql, Tally};
@@ -43,6 +47,13 @@ impl Flavor for Postgres {
 
     fn holds(column: &str) -> String {
         format!("strpos({column}, ?) > 0")
+    }
+
+    // Seldom: changes are heard of, and this is for what was missed.
+    const POLL: Duration = Duration::from_millis(500);
+
+    async fn listen(pool: &PgPool, bell: &Notify) {
+        listen(pool.clone(), bell).await;
     }
 
     async fn migrate(server: &Server<Postgres>) -> Result<Result<(), MigrateError>, Failure> {

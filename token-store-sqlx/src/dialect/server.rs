@@ -9,7 +9,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Connection as _, Database, Pool};
 use token_core::{Fault, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Link;
 use super::transaction::{self, Transaction};
@@ -38,6 +38,12 @@ pub(crate) trait Flavor: Send + Sync + 'static {
 
     /// A condition: the column holds the text of one argument, byte for byte.
     fn holds(column: &str) -> String;
+
+    /// How often the log of changes is looked at.
+    const POLL: Duration;
+
+    /// Rings the bell for every change that any process commits, if the server tells of them.
+    async fn listen(pool: &Pool<Self::Database>, bell: &Notify);
 
     /// Brings the tables up to date, however many processes do so at once.
     async fn migrate(server: &Server<Self>) -> Result<Result<(), MigrateError>, Failure>
@@ -140,6 +146,14 @@ impl<F: Flavor> Dialect for Server<F> {
 
     fn holds(&self, column: &str) -> String {
         F::holds(column)
+    }
+
+    async fn listen(&self, bell: &Notify) {
+        F::listen(&self.pool, bell).await;
+    }
+
+    fn poll(&self) -> Duration {
+        F::POLL
     }
 
     fn lock(&self) -> &'static str {

@@ -10,9 +10,9 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, SqlitePool};
 use token_core::{Fault, StoreError, Time, TokenId};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
-use super::connection::{KEPT_SQL, Link};
+use super::connection::{KEPT_SQL, Link, POLL};
 use super::schema::{bring_up_to_date, pending, sorted};
 use super::transaction::{Transaction, query};
 use super::{Dialect, Row, Rows, Session, Sql, Tally};
@@ -166,6 +166,12 @@ impl Dialect for Sqlite {
 
     fn holds(&self, column: &str) -> String {
         format!("instr({column}, ?) > 0")
+    }
+
+    async fn listen(&self, _bell: &Notify) {}
+
+    fn poll(&self) -> Duration {
+        POLL
     }
 
     fn lock(&self) -> &'static str {

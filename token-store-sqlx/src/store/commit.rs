@@ -19,7 +19,7 @@ impl SqlStore {
     pub(super) async fn commit_change(&self, change: &Change) -> Result<Committed, StoreError> {
         match self.transact(&Commit(change)).await? {
             Committed::Done => {
-                self.committed.notify_waiters();
+                self.bell.notify_waiters();
                 Ok(Committed::Done)
             }
             // What was in the way may have been this very change, sent twice.

@@ -6,15 +6,12 @@ use async_trait::async_trait;
 use token_core::{Cursor, Delivery, Feed, StoreError, Subject, Time};
 use tokio::time::{Instant, timeout};
 
-use super::SqlStore;
 use super::work::{CHUNK, End, Work, list};
+use super::{Listener, SqlStore};
 use crate::dialect::{Row, Session};
 use crate::error::{BadColumn, Failure};
 use crate::rows::{self, event_columns};
 use crate::value::{Value, values};
-
-/// How often a feed looks for what other processes have changed.
-const POLL: Duration = Duration::from_millis(50);
 
 /// At most so many changes are answered at once.
 const STRETCH: u32 = 1000;
@@ -26,18 +23,24 @@ impl SqlStore {
             let end = self.all(end.into(), &[], |row| row.need_int("id").map(Cursor)).await?;
             return Ok(Feed { subjects: Vec::new(), cursor: end.first().copied().unwrap_or(Cursor(0)) });
         };
+        self.listener.get_or_init(|| {
+            let (dialect, bell) = (self.dialect.clone(), self.bell.clone());
+            Listener(tokio::spawn(async move { dialect.listen(&bell).await }))
+        });
         let started = Instant::now();
+        let mut rung = false;
         loop {
             // Listened for before it is looked, so that no commit falls in between.
-            let mut committed = std::pin::pin!(self.committed.notified());
-            committed.as_mut().enable();
+            let mut bell = std::pin::pin!(self.bell.notified());
+            bell.as_mut().enable();
             let sql = "SELECT id, subject FROM api_token_changes WHERE id > ? ORDER BY id LIMIT ?";
             let changes = self.all(sql.into(), &values![cursor, STRETCH], change).await?;
             let left = max_wait.saturating_sub(started.elapsed());
             match changes.last() {
-                None if left.is_zero() => return Ok(Feed { subjects: Vec::new(), cursor }),
+                // Something was committed, and not after the cursor: its number is from before.
+                None if rung || left.is_zero() => return Ok(Feed { subjects: Vec::new(), cursor }),
                 // Told or not, it looks again.
-                None => drop(timeout(left.min(POLL), committed).await),
+                None => rung = timeout(left.min(self.dialect.poll()), bell).await.is_ok(),
                 Some((cursor, _)) => {
                     let cursor = *cursor;
                     return Ok(Feed { subjects: changes.into_iter().map(|(_, subject)| subject).collect(), cursor });

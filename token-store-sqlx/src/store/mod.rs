@@ -9,6 +9,7 @@ mod usage;
 mod work;
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use token_core::{
     Page, Sealed, Selector, StoreError, Subject, Tallies, Time, Token, TokenId, TokenStore, Usage,
 };
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::dialect::Dialect;
 #[cfg(feature = "mysql")]
@@ -35,9 +37,20 @@ pub(crate) use work::persist;
 ///
 /// One store serves a whole process: it holds the pool of connections, and its futures may be dropped at any moment.
 pub struct SqlStore {
-    dialect: Box<dyn Dialect>,
-    /// Told of each commit of this process, so that its own feeds need not wait until they look again.
-    committed: Notify,
+    dialect: Arc<dyn Dialect>,
+    /// Rung for each commit, of this process and, where the database tells, of others: feeds need not wait until they look again.
+    bell: Arc<Notify>,
+    /// Who listens for what the database tells, from the first feed on.
+    listener: OnceLock<Listener>,
+}
+
+/// A task that ends with the store.
+struct Listener(JoinHandle<()>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl SqlStore {
@@ -112,7 +125,7 @@ impl SqlStore {
     }
 
     fn on(dialect: impl Dialect) -> SqlStore {
-        SqlStore { dialect: Box::new(dialect), committed: Notify::new() }
+        SqlStore { dialect: Arc::new(dialect), bell: Arc::new(Notify::new()), listener: OnceLock::new() }
     }
 }
 
