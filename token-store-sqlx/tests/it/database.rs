@@ -1,9 +1,14 @@
 //! Databases for tests, each fresh and its test's own, of every kind that the store runs on.
 
+use std::any::Any;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, MySqlPool, PgPool, SqlitePool};
 use token_store_sqlx::SqlStore;
 
 /// Makes of each `async fn test(db: &Database)` three tests, one for each kind of database. Those that need a server
@@ -118,6 +123,40 @@ impl Database {
         SqlStore::open(&self.url).await.unwrap()
     }
 
+    /// A pool of a host's.
+    pub(crate) async fn pool(&self, size: u32, wait: Duration) -> Pool {
+        match self.kind {
+            Kind::Sqlite => {
+                let options: SqliteConnectOptions = self.url.parse().unwrap();
+                let pool = SqlitePoolOptions::new().max_connections(size).acquire_timeout(wait);
+                Pool::Sqlite(pool.connect_with(options.create_if_missing(true)).await.unwrap())
+            }
+            Kind::Postgres => {
+                let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(wait);
+                Pool::Postgres(pool.connect(&self.url).await.unwrap())
+            }
+            Kind::MySql => {
+                let pool = MySqlPoolOptions::new().max_connections(size).acquire_timeout(wait);
+                Pool::MySql(pool.connect(&self.url).await.unwrap())
+            }
+        }
+    }
+
+    /// The names of all its tables.
+    pub(crate) async fn tables(&self) -> Vec<String> {
+        let sql = match self.kind {
+            Kind::Sqlite => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+            }
+            Kind::Postgres => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+            Kind::MySql => "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
+        };
+        let mut connection = connect(&self.url).await;
+        let tables = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        tables
+    }
+
     /// Runs SQL by hand, past the store.
     pub(crate) async fn raw(&self, sql: &str) {
         run(&self.url, sql).await;
@@ -147,6 +186,49 @@ impl Database {
         match self.kind {
             Kind::Sqlite | Kind::MySql => format!("x'{hex}'"),
             Kind::Postgres => format!("'\\x{hex}'"),
+        }
+    }
+}
+
+/// A pool of a host's, of any kind.
+#[derive(Clone)]
+pub(crate) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+    MySql(MySqlPool),
+}
+
+impl Pool {
+    pub(crate) async fn store(&self) -> SqlStore {
+        match self.clone() {
+            Pool::Sqlite(pool) => SqlStore::from_sqlite_pool(pool).await.unwrap(),
+            Pool::Postgres(pool) => SqlStore::from_postgres_pool(pool).await.unwrap(),
+            Pool::MySql(pool) => SqlStore::from_mysql_pool(pool).await.unwrap(),
+        }
+    }
+
+    /// One of its connections, which is not free until this is dropped.
+    pub(crate) async fn take(&self) -> Box<dyn Any> {
+        match self {
+            Pool::Sqlite(pool) => Box::new(pool.acquire().await.unwrap()),
+            Pool::Postgres(pool) => Box::new(pool.acquire().await.unwrap()),
+            Pool::MySql(pool) => Box::new(pool.acquire().await.unwrap()),
+        }
+    }
+
+    pub(crate) async fn run(&self, sql: &'static str) {
+        match self {
+            Pool::Sqlite(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+            Pool::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+            Pool::MySql(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+            Pool::MySql(pool) => pool.close().await,
         }
     }
 }

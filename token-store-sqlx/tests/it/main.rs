@@ -10,6 +10,7 @@ mod faults;
 mod lists;
 mod look_alikes;
 mod opening;
+mod pools;
 mod purges;
 mod sample;
 mod sqlite;
