@@ -284,7 +284,7 @@ async fn connect(url: &str) -> AnyConnection {
     AnyConnection::connect(url).await.unwrap_or_else(|error| panic!("the database for tests does not answer: {error}"))
 }
 
-async fn run(url: &str, sql: &str) {
+pub(crate) async fn run(url: &str, sql: &str) {
     let mut connection = connect(url).await;
     let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await;
     done.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -292,7 +292,7 @@ async fn run(url: &str, sql: &str) {
 }
 
 /// The address of a database on the same server.
-fn with_database(server: &str, name: &str) -> String {
+pub(crate) fn with_database(server: &str, name: &str) -> String {
     let (address, options) = server.split_once('?').unwrap_or((server, ""));
     let host = address.find("://").expect("an address with ://") + 3;
     let end = address[host..].find('/').map_or(address.len(), |slash| host + slash);
