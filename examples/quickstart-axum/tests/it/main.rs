@@ -8,4 +8,5 @@
 mod database;
 mod leaks;
 mod life;
+mod outage;
 mod program;
