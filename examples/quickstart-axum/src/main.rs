@@ -1,4 +1,4 @@
-//! A service with API tokens, on a SQLite file of its own. Start it, and it says what to try.
+//! A service with API tokens, on a SQLite file of its own or the database at DATABASE_URL. Start it, and it says what to try.
 
 mod demo;
 mod first_start;
@@ -36,7 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let data = PathBuf::from(env::var("DATA_DIR").unwrap_or_else(|_| "quickstart-data".to_owned()));
     fs::create_dir_all(&data)?;
 
-    let store = SqlStore::open(&format!("sqlite://{}", data.join("tokens.db").display())).await?;
+    let file = || format!("sqlite://{}", data.join("tokens.db").display());
+    let store = SqlStore::open(&env::var("DATABASE_URL").unwrap_or_else(|_| file())).await?;
     let (tokens, background) = Tokens::builder(store)
         .prefix("acme_live")
         .keyring(first_start::keyring(&data.join("keyring.txt"))?)

@@ -1,9 +1,14 @@
 //! Databases for tests, each fresh and its test's own, of every kind that the store runs on.
 
+use std::any::Any;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, MySqlPool, PgPool, SqlitePool};
 use token_store_sqlx::SqlStore;
 
 /// Makes of each `async fn test(db: &Database)` three tests, one for each kind of database. Those that need a server
@@ -118,6 +123,40 @@ impl Database {
         SqlStore::open(&self.url).await.unwrap()
     }
 
+    /// A pool of a host's.
+    pub(crate) async fn pool(&self, size: u32, wait: Duration) -> Pool {
+        match self.kind {
+            Kind::Sqlite => {
+                let options: SqliteConnectOptions = self.url.parse().unwrap();
+                let pool = SqlitePoolOptions::new().max_connections(size).acquire_timeout(wait);
+                Pool::Sqlite(pool.connect_with(options.create_if_missing(true)).await.unwrap())
+            }
+            Kind::Postgres => {
+                let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(wait);
+                Pool::Postgres(pool.connect(&self.url).await.unwrap())
+            }
+            Kind::MySql => {
+                let pool = MySqlPoolOptions::new().max_connections(size).acquire_timeout(wait);
+                Pool::MySql(pool.connect(&self.url).await.unwrap())
+            }
+        }
+    }
+
+    /// The names of all its tables.
+    pub(crate) async fn tables(&self) -> Vec<String> {
+        let sql = match self.kind {
+            Kind::Sqlite => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+            }
+            Kind::Postgres => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+            Kind::MySql => "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
+        };
+        let mut connection = connect(&self.url).await;
+        let tables = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        tables
+    }
+
     /// Runs SQL by hand, past the store.
     pub(crate) async fn raw(&self, sql: &str) {
         run(&self.url, sql).await;
@@ -198,6 +237,49 @@ impl Database {
     }
 }
 
+/// A pool of a host's, of any kind.
+#[derive(Clone)]
+pub(crate) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+    MySql(MySqlPool),
+}
+
+impl Pool {
+    pub(crate) async fn store(&self) -> SqlStore {
+        match self.clone() {
+            Pool::Sqlite(pool) => SqlStore::from_sqlite_pool(pool).await.unwrap(),
+            Pool::Postgres(pool) => SqlStore::from_postgres_pool(pool).await.unwrap(),
+            Pool::MySql(pool) => SqlStore::from_mysql_pool(pool).await.unwrap(),
+        }
+    }
+
+    /// One of its connections, which is not free until this is dropped.
+    pub(crate) async fn take(&self) -> Box<dyn Any> {
+        match self {
+            Pool::Sqlite(pool) => Box::new(pool.acquire().await.unwrap()),
+            Pool::Postgres(pool) => Box::new(pool.acquire().await.unwrap()),
+            Pool::MySql(pool) => Box::new(pool.acquire().await.unwrap()),
+        }
+    }
+
+    pub(crate) async fn run(&self, sql: &'static str) {
+        match self {
+            Pool::Sqlite(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+            Pool::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+            Pool::MySql(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+            Pool::MySql(pool) => pool.close().await,
+        }
+    }
+}
+
 /// What its name is, as the store prints it.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -253,7 +335,7 @@ async fn connect(url: &str) -> AnyConnection {
     AnyConnection::connect(url).await.unwrap_or_else(|error| panic!("the database for tests does not answer: {error}"))
 }
 
-async fn run(url: &str, sql: &str) {
+pub(crate) async fn run(url: &str, sql: &str) {
     let mut connection = connect(url).await;
     let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await;
     done.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -261,7 +343,7 @@ async fn run(url: &str, sql: &str) {
 }
 
 /// The address of a database on the same server.
-fn with_database(server: &str, name: &str) -> String {
+pub(crate) fn with_database(server: &str, name: &str) -> String {
     let (address, options) = server.split_once('?').unwrap_or((server, ""));
     let host = address.find("://").expect("an address with ://") + 3;
     let end = address[host..].find('/').map_or(address.len(), |slash| host + slash);

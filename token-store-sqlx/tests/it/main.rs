@@ -12,6 +12,7 @@ mod lists;
 mod look_alikes;
 mod nodes;
 mod opening;
+mod pools;
 mod purges;
 mod sample;
 mod servers;

@@ -1,9 +1,9 @@
-//! What only SQLite has: files and their permissions, memory, one lock to write, a pool that a test can fill.
+//! What only SQLite has: files and their permissions, memory, one lock to write.
 
 use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use token_core::{Committed, Fault, TokenStore};
+use token_core::{Fault, TokenStore};
 use token_store_sqlx::SqlStore;
 
 use crate::commits::drop_futures_of;
@@ -34,25 +34,6 @@ async fn a_file_that_can_not_be_made_is_named() {
         error.to_string(),
         "can't create /no/such/directory/tokens.db; check that its directory exists and may be written to"
     );
-}
-
-#[tokio::test]
-async fn the_hosts_pool_and_its_tables_are_used_as_they_are() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = SqliteConnectOptions::new().filename(dir.path().join("host.db")).create_if_missing(true);
-    let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
-    sqlx::query("CREATE TABLE tokens (mine TEXT)").execute(&pool).await.unwrap();
-    sqlx::query("CREATE TABLE _sqlx_migrations (mine TEXT)").execute(&pool).await.unwrap();
-
-    for _ in 0..2 {
-        SqlStore::from_sqlite_pool(pool.clone()).await.unwrap();
-    }
-    let store = SqlStore::from_sqlite_pool(pool.clone()).await.unwrap();
-    assert_eq!(store.commit(&create_first(token(1, "ann"))).await.unwrap(), Committed::Done);
-    let tables: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(&pool).await.unwrap();
-    let others: Vec<_> = tables.iter().filter(|name| !name.starts_with("api_token")).collect();
-    assert_eq!(others, ["tokens", "_sqlx_migrations", "sqlite_sequence"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,22 +89,4 @@ async fn a_lock_that_others_hold_too_long_is_a_deadlock() {
     assert_eq!(error.fault(), Fault::Deadlock, "{}", whole(&error));
     drop(lock);
     store.commit(&create_first(token(1, "ann"))).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_pool_without_a_free_connection_is_exhausted_and_a_closed_one_lost() {
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(std::time::Duration::from_millis(50))
-        .connect("sqlite::memory:")
-        .await
-        .unwrap();
-    let store = SqlStore::from_sqlite_pool(pool.clone()).await.unwrap();
-    let taken = pool.acquire().await.unwrap();
-    assert_eq!(store.token(id(1)).await.unwrap_err().fault(), Fault::PoolExhausted);
-    assert_eq!(store.commit(&create_first(token(1, "ann"))).await.unwrap_err().fault(), Fault::PoolExhausted);
-    drop(taken);
-    store.commit(&create_first(token(1, "ann"))).await.unwrap();
-    pool.close().await;
-    assert_eq!(store.token(id(1)).await.unwrap_err().fault(), Fault::ConnectionLost);
 }

@@ -36,7 +36,7 @@ fn no_part_of_a_secret_is_in_the_database_or_in_any_log() {
             program.send("POST", "/demo/sign-in", &[], &format!("user={value}"));
             program.get("/api/tokens/tokens", value);
             program.get(&format!("/api/tokens/tokens/{value}"), value);
-            ann.get(&format!("/tokens?text={value}"));
+            ann.get(&format!("/tokens?q={value}"));
             ann.get(&format!("/receipts/{value}"));
             ann.get(&format!("/changes/{value}"));
             ann.post(&format!("/tokens/{value}/revoke"), "");

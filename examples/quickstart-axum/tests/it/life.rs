@@ -6,7 +6,42 @@ use serde_json::{Value, json};
 use token_core::{Time, TokenStore};
 use token_store_sqlx::SqlStore;
 
-use crate::program::{Browser, Place, Program};
+use crate::program::{Browser, Place, Program, runtime};
+
+/// Makes of each test three, one for each kind of database, as the tests of the store do.
+macro_rules! on_every_database {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $test() {
+                super::$test(&crate::program::Place::new());
+            })+
+        }
+
+        mod postgres {
+            $(#[test]
+            #[ignore = "needs the server at TOKEN_TEST_POSTGRES_URL"]
+            fn $test() {
+                super::$test(&crate::program::Place::postgres());
+            })+
+        }
+
+        mod mysql {
+            $(#[test]
+            #[ignore = "needs the server at TOKEN_TEST_MYSQL_URL"]
+            fn $test() {
+                super::$test(&crate::program::Place::mysql());
+            })+
+        }
+    };
+}
+
+on_every_database! {
+    tokens_are_minted_rotated_and_revoked_and_all_of_it_outlives_a_crash,
+    the_demo_s_users_see_what_is_theirs,
+    a_token_that_may_manages_itself_and_no_other,
+    a_shutdown_loses_no_use,
+}
 
 const WRITER: &str = r#"{"name":"deploy","grants":[{"scope":"projects:write","resources":"all"}]}"#;
 
@@ -43,9 +78,7 @@ fn assert_invalid(program: &Program, token: &str) {
     assert_eq!(answer.problem(), program.get("/projects", "garbage").problem());
 }
 
-#[test]
-fn tokens_are_minted_rotated_and_revoked_and_all_of_it_outlives_a_crash() {
-    let place = Place::new();
+fn tokens_are_minted_rotated_and_revoked_and_all_of_it_outlives_a_crash(place: &Place) {
     let program = place.start();
     let demo = program.exported("DEMO");
 
@@ -129,9 +162,7 @@ fn mixed(selector: &str, verifier: &str) -> String {
     covered + &(0..6).rev().map(digit).collect::<String>()
 }
 
-#[test]
-fn the_demo_s_users_see_what_is_theirs() {
-    let place = Place::new();
+fn the_demo_s_users_see_what_is_theirs(place: &Place) {
     let program = place.start();
     let sign_in = |form: &str| program.send("POST", "/demo/sign-in", &[], form);
     for nobody in ["", "user=", "user=eve", "user=Ann", "name=ann", "user=ann&user=bob"] {
@@ -163,9 +194,7 @@ fn the_demo_s_users_see_what_is_theirs() {
     assert_eq!(program.send("GET", TOKENS, &made_up, "").status, 401);
 }
 
-#[test]
-fn a_token_that_may_manages_itself_and_no_other() {
-    let place = Place::new();
+fn a_token_that_may_manages_itself_and_no_other(place: &Place) {
     let program = place.start();
     let body = r#"{"name":"own","grants":[{"scope":"tokens:self","resources":"all"}]}"#;
     let minted = program.signed_in("ann").post("/tokens", body).json();
@@ -180,9 +209,7 @@ fn a_token_that_may_manages_itself_and_no_other() {
     }
 }
 
-#[test]
-fn a_shutdown_loses_no_use() {
-    let place = Place::new();
+fn a_shutdown_loses_no_use(place: &Place) {
     let program = place.start();
     let demo = program.exported("DEMO");
     for _ in 0..20 {
@@ -191,10 +218,8 @@ fn a_shutdown_loses_no_use() {
     let id = id_of(&program.signed_in("ann"), "demo").parse().unwrap();
     program.interrupt();
 
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let uses: u64 = runtime.block_on(async {
-        let file = place.data().join("tokens.db");
-        let store = SqlStore::open(&format!("sqlite://{}", file.display())).await.unwrap();
+    let uses: u64 = runtime().block_on(async {
+        let store = SqlStore::open(&place.url()).await.unwrap();
         let usage = store.usage(id, Time::EPOCH).await.unwrap();
         usage.hours.iter().map(|hour| hour.count).sum()
     });

@@ -2,23 +2,40 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::database::Database;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Killed when it is dropped, as `kill -9` does it.
 pub(crate) struct Program {
     child: Child,
     output: Receiver<String>,
-    pub(crate) base: String,
     /// Every line it printed so far.
     pub(crate) printed: Vec<String>,
+    client: Client,
+}
+
+/// Sends requests to a program, from as many threads as there are.
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: String,
     agent: ureq::Agent,
+}
+
+impl Deref for Program {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }
 
 /// What came back.
@@ -27,6 +44,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) challenge: Option<String>,
     pub(crate) cookie: Option<String>,
+    pub(crate) retry_after: Option<String>,
     pub(crate) body: String,
 }
 
@@ -45,27 +63,33 @@ impl Answer {
 }
 
 impl Program {
-    /// Starts it on a free port, logging everything to a file, and waits until it listens.
-    pub(crate) fn start(data: &Path, log: &Path) -> Program {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_quickstart-axum"))
+    /// Starts it on a free port, and waits until it listens.
+    fn start(place: &Place) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quickstart-axum"));
+        if let Some(url) = &place.url {
+            command.env("DATABASE_URL", url);
+        } else {
+            command.env_remove("DATABASE_URL");
+        }
+        let mut child = command
             .env("ADDRESS", "127.0.0.1:0")
-            .env("DATA_DIR", data)
-            .env("RUST_LOG", "trace")
+            .env("DATA_DIR", place.data())
+            .env("RUST_LOG", place.level)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(log).unwrap())
+            .stderr(File::options().create(true).append(true).open(place.log()).unwrap())
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, output) = channel();
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false);
-        let agent = config.build().new_agent();
-        let mut program = Program { child, output, base: String::new(), printed: Vec::new(), agent };
-        while program.base.is_empty() {
+        let client = Client { base: String::new(), agent: config.build().new_agent() };
+        let mut program = Program { child, output, printed: Vec::new(), client };
+        while program.client.base.is_empty() {
             let line = program.output.recv_timeout(PATIENCE).expect("a line that says where it listens");
             if let Some(base) = line.strip_prefix("listening on ") {
-                program.base = base.to_owned();
+                program.client.base = base.to_owned();
             }
             program.printed.push(line);
         }
@@ -105,7 +129,9 @@ impl Program {
             }
         }
     }
+}
 
+impl Client {
     pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         self.send("GET", path, &[("Authorization", &format!("Bearer {token}"))], "")
     }
@@ -118,7 +144,7 @@ impl Program {
     pub(crate) fn signed_in(&self, user: &str) -> Browser<'_> {
         let answer = self.send("POST", "/demo/sign-in", &[], &format!("user={user}"));
         let cookie = answer.cookie.as_deref().and_then(|cookie| cookie.split(';').next()).expect("a session");
-        Browser { program: self, cookie: cookie.to_owned() }
+        Browser { client: self, cookie: cookie.to_owned() }
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -132,14 +158,15 @@ impl Program {
         let mut response = self.agent.run(request.body(body.to_owned()).unwrap()).unwrap();
         let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         let (challenge, cookie) = (header("www-authenticate"), header("set-cookie"));
+        let retry_after = header("retry-after");
         let body = response.body_mut().read_to_string().unwrap();
-        Answer { status: response.status().as_u16(), challenge, cookie, body }
+        Answer { status: response.status().as_u16(), challenge, cookie, retry_after, body }
     }
 }
 
 /// Someone signed in, on a page of the program's own.
 pub(crate) struct Browser<'a> {
-    program: &'a Program,
+    client: &'a Client,
     pub(crate) cookie: String,
 }
 
@@ -152,10 +179,19 @@ impl Browser<'_> {
         self.send("POST", path, body)
     }
 
-    /// A request for what is below the mount.
+    /// A change that is one change, however often it is sent under its key.
+    pub(crate) fn post_once(&self, key: &str, path: &str, body: &str) -> Answer {
+        self.send_with("POST", path, &[("Idempotency-Key", key)], body)
+    }
+
     fn send(&self, method: &str, path: &str, body: &str) -> Answer {
-        let headers = [("Cookie", self.cookie.as_str()), ("Origin", self.program.base.as_str())];
-        self.program.send(method, &format!("/api/tokens{path}"), &headers, body)
+        self.send_with(method, path, &[], body)
+    }
+
+    /// A request for what is below the mount.
+    fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let own = [("Cookie", self.cookie.as_str()), ("Origin", self.client.base.as_str())];
+        self.client.send(method, &format!("/api/tokens{path}"), &[&own, headers].concat(), body)
     }
 }
 
@@ -167,14 +203,38 @@ impl Drop for Program {
     }
 }
 
-/// A directory with the program's data and, outside of it, its log.
+/// A directory with the program's data and, outside of it, its log; and a database, where the data has none.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
+    url: Option<String>,
+    level: &'static str,
+    /// Held until the program is gone.
+    _database: Option<Database>,
 }
 
 impl Place {
+    /// With a SQLite file of the program's own.
     pub(crate) fn new() -> Place {
-        Place { directory: tempfile::tempdir().unwrap() }
+        Place { directory: tempfile::tempdir().unwrap(), url: None, level: "trace", _database: None }
+    }
+
+    /// With a fresh database on the PostgreSQL server for tests.
+    pub(crate) fn postgres() -> Place {
+        Place::on(runtime().block_on(Database::postgres()))
+    }
+
+    /// With a fresh database on the MySQL server for tests.
+    pub(crate) fn mysql() -> Place {
+        Place::on(runtime().block_on(Database::mysql()))
+    }
+
+    fn on(database: Database) -> Place {
+        Place { url: Some(database.url().to_owned()), _database: Some(database), ..Place::new() }
+    }
+
+    /// With a database that is the caller's, and a log that holds little of many requests.
+    pub(crate) fn at(url: String) -> Place {
+        Place { url: Some(url), level: "warn", ..Place::new() }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -185,7 +245,18 @@ impl Place {
         self.directory.path().join("log")
     }
 
-    pub(crate) fn start(&self) -> Program {
-        Program::start(&self.data(), &self.log())
+    /// The address of what the program keeps its tokens in.
+    pub(crate) fn url(&self) -> String {
+        let file = || format!("sqlite://{}", self.data().join("tokens.db").display());
+        self.url.clone().unwrap_or_else(file)
     }
+
+    pub(crate) fn start(&self) -> Program {
+        Program::start(self)
+    }
+}
+
+/// For what a test does beside its requests.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().unwrap()
 }
