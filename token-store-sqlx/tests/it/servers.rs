@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyPoolOptions;
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
@@ -17,6 +18,7 @@ on_every_server! {
     a_commit_that_is_refused_at_the_end_is_done_again,
     connections_that_the_server_ended_are_replaced,
     a_database_that_takes_no_writes_is_read_all_the_same,
+    a_change_that_is_committed_late_is_found_by_looking_back,
     a_deadlock_reaches_no_caller,
     a_statement_over_its_limit_has_timed_out,
     nobody_waits_for_ever_for_a_server_that_went_silent,
@@ -178,6 +180,36 @@ async fn limited(db: &Database, postgres: &'static str, mysql: &'static str) -> 
             SqlStore::from_mysql_pool(pool).await
         }
     }
+}
+
+/// Changes are numbered before they are committed: one may come to stand before a cursor that was answered already.
+async fn a_change_that_is_committed_late_is_found_by_looking_back(db: &Database) {
+    let store = db.store().await;
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    let start = store.changes(None, Duration::ZERO).await.unwrap().cursor;
+    let other = AnyPoolOptions::new().max_connections(1).connect(db.url()).await.unwrap();
+    let mut late = other.begin().await.unwrap();
+    let change = format!(
+        "INSERT INTO api_token_changes (change_id, fingerprint, subject, seq, at) \
+         VALUES ({}, {}, 'policy', 1, {})",
+        db.bytes(&[1; 16]),
+        db.bytes(&[5; 32]),
+        db.time(0)
+    );
+    sqlx::query(AssertSqlSafe(change)).execute(&mut *late).await.unwrap();
+    store.commit(&create(token(1, "ann"), 10)).await.unwrap();
+    let mut feed = store.changes(Some(start), Duration::from_secs(60)).await.unwrap();
+    while feed.subjects.is_empty() {
+        feed = store.changes(Some(start), Duration::from_secs(60)).await.unwrap();
+    }
+    assert_eq!(feed.subjects, [Subject::Token(id(1))]);
+
+    let (waited, ()) = tokio::join!(store.changes(Some(feed.cursor), Duration::from_secs(1)), async {
+        late.commit().await.unwrap();
+    });
+    assert!(waited.unwrap().subjects.is_empty(), "it is not after the cursor");
+    let again = store.changes(Some(start), Duration::ZERO).await.unwrap();
+    assert_eq!(again.subjects, [Subject::Policy, Subject::Token(id(1))]);
 }
 
 async fn a_deadlock_reaches_no_caller(db: &Database) {
