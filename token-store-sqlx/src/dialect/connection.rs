@@ -1,7 +1,5 @@
 //! What a dialect does on a connection of sqlx.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, Migrator};
@@ -10,9 +8,6 @@ use token_core::Fault;
 use super::{Rows, Sql, Tally};
 use crate::error::Failure;
 use crate::value::Value;
-
-/// How often the log of changes is looked at where nobody tells of them.
-pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// Statements up to this length stay prepared. Longer ones come in too many lengths to be worth the room.
 pub(super) const KEPT_SQL: usize = 4096;

@@ -42,6 +42,9 @@ pub(crate) type Sql = Cow<'static, str>;
 /// The rows that a statement answered.
 pub(crate) type Rows = Vec<Box<dyn Row>>;
 
+/// How often the log of changes is looked at where nobody tells of them.
+const POLL: Duration = Duration::from_millis(50);
+
 /// A database, reached through its pools.
 #[async_trait]
 pub(crate) trait Dialect: Send + Sync + 'static {
@@ -63,7 +66,9 @@ pub(crate) trait Dialect: Send + Sync + 'static {
     async fn listen(&self, bell: &Notify);
 
     /// How often the log of changes is looked at for what nobody told.
-    fn poll(&self) -> Duration;
+    fn poll(&self) -> Duration {
+        POLL
+    }
 
     /// What a query ends with whose rows nobody else may write or lock until the end of the transaction.
     fn lock(&self) -> &'static str;

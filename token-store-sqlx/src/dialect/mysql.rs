@@ -1,7 +1,5 @@
 //! MariaDB, from 10.11 on, and MySQL, from 8.0.19 on.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use sqlx::error::DatabaseError;
@@ -15,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlPool, Row as _};
 use token_core::{Fault, StoreError, Time, TokenId};
 use tokio::sync::Notify;
 
-use super::connection::{KEPT_SQL, Link, POLL};
+use super::connection::{KEPT_SQL, Link};
 use super::schema::{bring_up_to_date, pending, sorted};
 use super::server::{Flavor, Server};
 use super::{Row, Rows, Sql, Tally};
@@ -53,8 +51,6 @@ impl Flavor for MySql {
     fn holds(column: &str) -> String {
         format!("locate(?, {column}) > 0")
     }
-
-    const POLL: Duration = POLL;
 
     async fn listen(_pool: &MySqlPool, _bell: &Notify) {}
 

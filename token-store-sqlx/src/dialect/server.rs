@@ -40,7 +40,7 @@ pub(crate) trait Flavor: Send + Sync + 'static {
     fn holds(column: &str) -> String;
 
     /// How often the log of changes is looked at.
-    const POLL: Duration;
+    const POLL: Duration = super::POLL;
 
     /// Rings the bell for every change that any process commits, if the server tells of them.
     async fn listen(pool: &Pool<Self::Database>, bell: &Notify);

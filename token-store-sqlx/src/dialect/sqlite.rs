@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, Sqlit
 use token_core::{Fault, StoreError, Time, TokenId};
 use tokio::sync::{Notify, Semaphore};
 
-use super::connection::{KEPT_SQL, Link, POLL};
+use super::connection::{KEPT_SQL, Link};
 use super::schema::{bring_up_to_date, pending, sorted};
 use super::transaction::{Transaction, query};
 use super::{Dialect, Row, Rows, Session, Sql, Tally};
@@ -169,10 +169,6 @@ impl Dialect for Sqlite {
     }
 
     async fn listen(&self, _bell: &Notify) {}
-
-    fn poll(&self) -> Duration {
-        POLL
-    }
 
     fn lock(&self) -> &'static str {
         // A transaction that may write has the whole database to itself.
