@@ -78,8 +78,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Acknowledges claimed events: they are never claimed again. Unknown cursors are ignored.
     async fn ack(&self, delivered: &[Cursor], at: Time) -> Result<(), StoreError>;
 
-    /// Deletes up to `limit` tokens that were dead before `before`, those created first before others, each with its secrets, events,
-    /// change ids and usage. A token with an event that was not acknowledged stays while `keep_undelivered`.
+    /// Deletes up to `limit` tokens that were dead before `before`, each with its secrets, events, change ids and usage. A token with an event that was not acknowledged stays while `keep_undelivered`.
     /// Answers how many tokens were deleted.
     async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError>;
 

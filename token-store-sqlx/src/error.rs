@@ -1,6 +1,7 @@
 //! What can go wrong, sorted by kind. Nothing here, or above, reads the text of an error.
 
 use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 
 use sqlx::error::{DatabaseError, ErrorKind};
@@ -28,6 +29,10 @@ pub enum OpenError {
     /// The tables in the database are not those that this version makes or can bring up to date.
     #[error("the tables of the token store can't be brought up to date; was the database changed by hand?")]
     Schema(#[source] sqlx::migrate::MigrateError),
+    /// Connections of the host's pool don't commit by themselves: a read would begin a transaction that nobody ends, and go on
+    /// seeing what was there then.
+    #[error("connections of the pool have autocommit off; set autocommit = 1 on them")]
+    NoAutocommit,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -54,7 +59,7 @@ impl From<BadColumn> for StoreError {
     }
 }
 
-/// What came of a statement that failed.
+/// What came of a statement that failed. Logged by its kind only: a database quotes rows in its errors.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// A row of this key is there already.
@@ -120,6 +125,15 @@ impl Failure {
                 Failure::Fault(StoreError::new(Fault::OutcomeUnknown, error))
             }
             duplicate @ Failure::Duplicate(_) => duplicate,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Duplicate(_) => f.write_str("a row of this key is there already"),
+            Failure::Broken(error) | Failure::Fault(error) => error.fmt(f),
         }
     }
 }

@@ -111,7 +111,7 @@ promises! {
     AcksArePermanent, "an acknowledged event is never claimed again", feed::acks_are_permanent;
     PurgeTakesTheDeadOnly, "purge deletes tokens that were dead before the moment, with all that is theirs", feed::purge_takes_the_dead_only;
     PurgeKeepsUndelivered, "purge keeps tokens with events that were not delivered", feed::purge_keeps_undelivered;
-    PurgeIsBounded, "purge deletes no more than it was told, those created first before others", feed::purge_is_bounded;
+    PurgeIsBounded, "purge deletes no more than it was told", feed::purge_is_bounded;
 
     RotateRacesRotate, "of rotations at once one wins, and two secrets are live", races::rotate_races_rotate;
     RotateRacesRevoke, "a revoke beats every rotation", races::rotate_races_revoke;

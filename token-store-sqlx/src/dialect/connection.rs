@@ -18,6 +18,9 @@ pub(crate) trait Link: Migrate + Sized + Send + 'static {
     /// How to make the tables.
     const MIGRATIONS: &'static Migrator;
 
+    /// Whether a statement whose future is dropped in the middle leaves the connection as it should be.
+    const OUTLIVES_DROPS: bool;
+
     /// Asks, as `tables`, how many tables there are of the one argument's name.
     const TABLES: &'static str;
 

@@ -38,7 +38,7 @@ async fn hear(pool: &PgPool, bell: &Notify) -> sqlx::Error {
         Err(error) => return error,
     };
     listener.eager_reconnect(false);
-    if let Err(error) = listener.listen(CHANNEL).await {
+    if let Err(error) = within(listener.listen(CHANNEL)).await {
         return error;
     }
     loop {
@@ -47,11 +47,15 @@ async fn hear(pool: &PgPool, bell: &Notify) -> sqlx::Error {
             Ok(Ok(Some(_))) => {}
             Ok(Ok(None)) => return sqlx::Error::WorkerCrashed,
             Ok(Err(error)) => return error,
-            Err(_) => match timeout(PAUSE, listener.listen(CHANNEL)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return error,
-                Err(_) => return sqlx::Error::PoolTimedOut,
-            },
+            Err(_) => {
+                if let Err(error) = within(listener.listen(CHANNEL)).await {
+                    return error;
+                }
+            }
         }
     }
+}
+
+async fn within(work: impl Future<Output = Result<(), sqlx::Error>>) -> Result<(), sqlx::Error> {
+    timeout(PAUSE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

@@ -14,18 +14,22 @@ use token_core::{Fault, StoreError, Time, TokenId};
 use tokio::sync::Notify;
 
 use super::connection::{KEPT_SQL, Link};
-use super::schema::{bring_up_to_date, pending, sorted};
+use super::schema::{bring_up_to_date, sorted};
 use super::server::{Flavor, Server};
-use super::{Row, Rows, Sql, Tally};
+use super::transaction::within;
+use super::{Dialect as _, Row, Rows, Sql, Tally};
 use crate::error::{BadColumn, Failure, OpenError};
 use crate::value::Value;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/mysql");
 
-/// Limits for a pool of its own: on waiting for a lock, and where there are such, on a statement and on a client that went silent
-/// in a transaction. In seconds; only MariaDB reads the part in the comment.
-const LIMITS: &str = "SET SESSION innodb_lock_wait_timeout = 2 \
+/// The settings of a pool of its own. Reads end as they are answered, and the next sees what was committed since. Limits on waiting for a lock, and where there are such, on a statement and on a client that went silent
+/// in a transaction, in seconds; only MariaDB reads the part in the comment.
+const LIMITS: &str = "SET SESSION autocommit = 1, SESSION innodb_lock_wait_timeout = 2 \
     /*M!100303 , SESSION max_statement_time = 5, SESSION idle_transaction_timeout = 10 */";
+
+/// What a connection is given that changes tables, which may be large.
+const UNHURRIED: &str = "SET SESSION lock_wait_timeout = 5 /*M!100303 , SESSION max_statement_time = 600 */";
 
 pub(crate) struct MySql;
 
@@ -33,6 +37,9 @@ impl Server<MySql> {
     /// Connects to the database of an address.
     pub(crate) async fn connect(url: &str) -> Result<Server<MySql>, OpenError> {
         let options: MySqlConnectOptions = url.parse().map_err(OpenError::Url)?;
+        if options.get_database().is_none() {
+            return Err(OpenError::Url(sqlx::Error::Configuration("it names no database".into())));
+        }
         let pool = MySqlPoolOptions::new()
             .after_connect(|conn, _| Box::pin(async move { sqlx::raw_sql(LIMITS).execute(conn).await.map(|_| ()) }));
         Server::open(options.disable_statement_logging(), pool).await
@@ -54,22 +61,32 @@ impl Flavor for MySql {
 
     async fn listen(_pool: &MySqlPool, _bell: &Notify) {}
 
+    /// Without autocommit a read begins a transaction that nobody ends, and goes on seeing what was there then.
+    async fn check(server: &Server<MySql>) -> Result<(), OpenError> {
+        let asked = server.query("SELECT CAST(@@autocommit AS SIGNED) AS autocommit".into(), &[]).await;
+        let rows = asked.map_err(StoreError::from)?;
+        let on = rows.first().map(|row| row.int("autocommit")).transpose().map_err(StoreError::from)?.flatten();
+        if on == Some(1) { Ok(()) } else { Err(OpenError::NoAutocommit) }
+    }
+
     /// Tables are made outside of transactions here. A migration that was cut off is done again from its start, so each
     /// of its statements may be repeated.
     async fn migrate(server: &Server<MySql>) -> Result<Result<(), MigrateError>, Failure> {
-        let (mut conn, _turn) = server.acquire().await?;
-        let done = match pending(&mut *conn).await {
+        let done = match server.pending().await? {
             Ok(pending) if pending.is_empty() => Ok(()),
             Ok(_) => {
-                let lock = "SELECT get_lock(concat('api_tokens.', md5(database())), 5) AS had";
-                let had = conn.query(lock.into(), &[]).await.map_err(MySqlConnection::failure)?;
-                if had.first().map(|row| row.int("had")).transpose()?.flatten() != Some(1) {
-                    return Err(StoreError::from(Fault::Deadlock).into());
-                }
-                let migrated = bring_up_to_date(&mut *conn).await;
-                // The lock is let go with the connection.
+                let (mut conn, _turn) = server.acquire().await?;
+                // The lock is let go with the connection, whatever happens.
                 conn.close_on_drop();
-                migrated
+                let lock = "SELECT get_lock(concat('api_tokens.', md5(database())), 5) AS had";
+                let had = within::<_, MySqlConnection>(conn.query(lock.into(), &[])).await?;
+                match had.first().map(|row| row.int("had")).transpose()?.flatten() {
+                    Some(1) => {}
+                    Some(_) => return Err(StoreError::from(Fault::Deadlock).into()),
+                    None => return Err(StoreError::new(Fault::Other, "no database is chosen").into()),
+                }
+                within::<_, MySqlConnection>(conn.run(UNHURRIED)).await?;
+                bring_up_to_date(&mut *conn).await
             }
             Err(error) => Err(error),
         };
@@ -80,6 +97,8 @@ impl Flavor for MySql {
 #[async_trait]
 impl Link for MySqlConnection {
     const MIGRATIONS: &'static Migrator = &MIGRATOR;
+    // Half of an answer may have been read.
+    const OUTLIVES_DROPS: bool = false;
     const TABLES: &'static str =
         "SELECT count(*) AS tables FROM information_schema.tables WHERE table_schema = database() AND table_name = ?";
 
@@ -127,10 +146,10 @@ impl Link for MySqlConnection {
 }
 
 /// Rows of arguments come as one array of arrays, sorted; what they fall on is locked in that order. A token that a purge is about to
-/// delete is waited for, and then is not there. The types are those of the columns, but bytes are in hexadecimal digits, and times
+/// delete is waited for, and then is not there: its first secret stands for it, which a purge deletes and no change writes. The types are those of the columns, but bytes are in hexadecimal digits, and times
 /// in microseconds.
 fn tally(kind: Tally) -> &'static str {
-    /// Rows with the id of a token that exists.
+    /// Rows of tokens that exist.
     macro_rules! rows_of_tokens {
         ($second:literal, $third:literal, $fourth:literal) => {
             concat!(
@@ -141,7 +160,8 @@ fn tally(kind: Tally) -> &'static str {
                 " PATH '$[2]', ",
                 $fourth,
                 " PATH '$[3]')) AS v ",
-                "STRAIGHT_JOIN api_tokens t ON t.id = unhex(v.token) ORDER BY t.id LOCK IN SHARE MODE "
+                "STRAIGHT_JOIN api_token_secrets s ON s.token = unhex(v.token) AND s.generation = 1 ",
+                "ORDER BY s.token LOCK IN SHARE MODE "
             )
         };
     }
@@ -160,7 +180,7 @@ fn tally(kind: Tally) -> &'static str {
                 ", ",
                 $count,
                 ") ",
-                "SELECT t.id, ",
+                "SELECT s.token, ",
                 time!("hour"),
                 ", v.third, v.count ",
                 rows_of_tokens!("hour BIGINT", "third BIGINT", "count BIGINT"),
@@ -183,7 +203,7 @@ fn tally(kind: Tally) -> &'static str {
     match kind {
         Tally::LastUses => concat!(
             "INSERT INTO api_token_usage_last (token, generation, at, address) ",
-            "SELECT t.id, v.generation, ",
+            "SELECT s.token, v.generation, ",
             time!("used"),
             ", v.address ",
             rows_of_tokens!("generation BIGINT", "used BIGINT", "address VARCHAR(45)"),

@@ -5,17 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions, PgRow, PgValueFormat};
 use sqlx::query::Query;
 use sqlx::types::Uuid;
 use sqlx::types::time::OffsetDateTime;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Row as _, TypeInfo as _, ValueRef as _};
 use token_core::{Fault, Time, TokenId};
 use tokio::sync::Notify;
 
 use super::connection::{KEPT_SQL, Link};
 use super::listen::listen;
-use super::schema::{bring_up_to_date, pending, sorted};
+use super::schema::{bring_up_to_date, sorted};
 use super::server::{Flavor, Server};
 use super::{Row, Rows, Session as _, Sql, Tally};
 use crate::error::{BadColumn, Failure, OpenError};
@@ -58,16 +58,16 @@ impl Flavor for Postgres {
 
     async fn migrate(server: &Server<Postgres>) -> Result<Result<(), MigrateError>, Failure> {
         // Looked at first: a standby takes no writes, and may be up to date.
-        let (mut conn, turn) = server.acquire().await?;
-        let pending = pending(&mut *conn).await;
-        drop((conn, turn));
-        let done = match pending {
+        let done = match server.pending().await? {
             Ok(pending) if pending.is_empty() => Ok(()),
             Ok(_) => {
                 let mut transaction = server.transaction().await?;
                 // Any number, the same on every node. It is let go with the transaction.
                 let lock = "SELECT pg_advisory_xact_lock(7021868439310117)";
                 transaction.query(lock.into(), &[]).await?;
+                // Large tables take their time.
+                let limit = "SELECT set_config('statement_timeout', '10min', TRUE)";
+                transaction.query(limit.into(), &[]).await?;
                 let migrated = bring_up_to_date(transaction.conn()?).await;
                 match migrated {
                     Ok(()) => Box::new(transaction).commit().await?,
@@ -84,6 +84,8 @@ impl Flavor for Postgres {
 #[async_trait]
 impl Link for PgConnection {
     const MIGRATIONS: &'static Migrator = &MIGRATOR;
+    // Half of an answer may have been read.
+    const OUTLIVES_DROPS: bool = false;
     // Looked for along the search path, as every table is.
     const TABLES: &'static str = "SELECT count(*) AS tables FROM pg_catalog.pg_class WHERE oid = to_regclass(?)";
 
@@ -256,6 +258,9 @@ fn numbered(sql: &str) -> String {
     numbered
 }
 
+/// In microseconds since 1970.
+const YEAR_2000: i64 = 946_684_800_000_000;
+
 fn uuid(id: TokenId) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
@@ -281,12 +286,15 @@ impl Row for Columns {
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
-        let moment: Option<OffsetDateTime> = self.0.try_get(column).map_err(|error| BadColumn::new(column, error))?;
-        let time = |moment: OffsetDateTime| {
-            let micros = i64::try_from(moment.unix_timestamp_nanos() / 1000).ok().and_then(Time::from_micros);
-            micros.ok_or_else(|| BadColumn::new(column, "not a time"))
-        };
-        moment.map(time).transpose()
+        // As it is sent, microseconds since 2000: sqlx panics for what its own type can't hold, `infinity` among it.
+        let sent = self.0.try_get_raw(column).map_err(|error| BadColumn::new(column, error))?;
+        if sent.is_null() {
+            return Ok(None);
+        }
+        let binary = sent.format() == PgValueFormat::Binary && sent.type_info().name() == "TIMESTAMPTZ";
+        let bytes = sent.as_bytes().ok().filter(|_| binary).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+        let micros = bytes.and_then(|bytes| i64::from_be_bytes(bytes).checked_add(YEAR_2000));
+        micros.and_then(Time::from_micros).map(Some).ok_or_else(|| BadColumn::new(column, "not a time"))
     }
 
     fn id(&self, column: &'static str) -> Result<Option<TokenId>, BadColumn> {

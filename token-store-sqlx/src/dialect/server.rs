@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migration};
 use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{Connection as _, Database, Pool};
+use sqlx::{ConnectOptions as _, Connection as _, Database, Pool};
 use token_core::{Fault, StoreError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Link;
-use super::transaction::{self, Transaction};
+use super::schema::{MIGRATING, pending};
+use super::transaction::{self, Asked, PATIENCE, Transaction};
 use super::{Dialect, Rows, Session, Sql};
 use crate::error::{Failure, OpenError};
 use crate::store::persist;
@@ -23,6 +24,9 @@ const WAIT: Duration = Duration::from_secs(3);
 
 /// A connection that was idle for longer than this may have been lost, and is asked first.
 const TRUSTED: Duration = Duration::from_secs(1);
+
+/// How long it has to answer: there may be several of that kind, and time must be left to make another.
+const PING: Duration = Duration::from_millis(250);
 
 /// What differs between databases with a server, beside their [`Link`].
 #[async_trait]
@@ -44,6 +48,14 @@ pub(crate) trait Flavor: Send + Sync + 'static {
 
     /// Rings the bell for every change that any process commits, if the server tells of them.
     async fn listen(pool: &Pool<Self::Database>, bell: &Notify);
+
+    /// Whether the connections of a pool are set as they must be.
+    async fn check(_server: &Server<Self>) -> Result<(), OpenError>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
 
     /// Brings the tables up to date, however many processes do so at once.
     async fn migrate(server: &Server<Self>) -> Result<Result<(), MigrateError>, Failure>
@@ -80,7 +92,7 @@ impl<F: Flavor> Server<F> {
                 Box::pin(async move {
                     if meta.idle_for > TRUSTED {
                         // One that does not answer is thrown away, and another made.
-                        return Ok(matches!(tokio::time::timeout(TRUSTED, conn.ping()).await, Ok(Ok(()))));
+                        return Ok(matches!(tokio::time::timeout(PING, conn.ping()).await, Ok(Ok(()))));
                     }
                     Ok(true)
                 })
@@ -95,7 +107,13 @@ impl<F: Flavor> Server<F> {
     }
 
     async fn up_to_date(self) -> Result<Server<F>, OpenError> {
-        persist(50, || F::migrate(&self)).await?.map_err(OpenError::Schema)?;
+        F::check(&self).await?;
+        let migrated = persist(50, || async {
+            // Dropped in the middle, the connection of it is closed.
+            let migrated = tokio::time::timeout(MIGRATING, F::migrate(&self)).await;
+            migrated.unwrap_or_else(|_| Err(fault(Fault::TimedOut)))
+        });
+        migrated.await?.map_err(OpenError::Schema)?;
         Ok(self)
     }
 
@@ -112,11 +130,31 @@ impl<F: Flavor> Server<F> {
         self.unreachable.store(conn.is_err(), Ordering::Relaxed);
         match conn {
             Ok(conn) => Ok((conn, turn)),
-            Err(error @ sqlx::Error::PoolTimedOut) if turn.is_some() => {
-                Err(StoreError::new(Fault::ConnectionLost, error).into())
-            }
+            Err(error @ sqlx::Error::PoolTimedOut) if turn.is_some() => Err(self.why_none_is_made(error).await),
             Err(error) => Err(<F::Database as Database>::Connection::failure(error)),
         }
+    }
+
+    /// The pool has tried again and again, and does not tell what for.
+    async fn why_none_is_made(&self, error: sqlx::Error) -> Failure {
+        match tokio::time::timeout(PING, self.pool.connect_options().connect()).await {
+            Ok(Err(error)) => match <F::Database as Database>::Connection::failure(error) {
+                // There is no use in another try.
+                Failure::Broken(error) => Failure::Fault(error),
+                other => other,
+            },
+            Ok(Ok(_)) | Err(_) => StoreError::new(Fault::ConnectionLost, error).into(),
+        }
+    }
+
+    /// The migrations that were not done yet.
+    pub(super) async fn pending(&self) -> Result<Result<Vec<&'static Migration>, MigrateError>, Failure> {
+        let (conn, _turn) = self.acquire().await?;
+        let mut asked = Asked { conn, sound: false };
+        let pending = tokio::time::timeout(PATIENCE, pending(&mut *asked.conn)).await;
+        let pending = pending.map_err(|_| fault(Fault::TimedOut))?;
+        asked.sound = pending.is_ok();
+        Ok(pending)
     }
 
     pub(super) async fn transaction(&self) -> Result<Transaction<F::Database>, Failure> {

@@ -225,6 +225,8 @@ fn added(column: &str) -> String {
 #[async_trait]
 impl Link for SqliteConnection {
     const MIGRATIONS: &'static Migrator = &MIGRATOR;
+    // Statements run on a thread of their own, to their end.
+    const OUTLIVES_DROPS: bool = true;
     const TABLES: &'static str = "SELECT count(*) AS tables FROM sqlite_master WHERE type = 'table' AND name = ?";
 
     /// <https://www.sqlite.org/rescode.html>: the low byte is the primary code.

@@ -22,7 +22,7 @@ macro_rules! trace {
 
 /// How long one statement may take before its connection is given up. Databases with limits of their own keep to those, which are
 /// shorter; this one holds where nobody answers any more.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Does something on a connection, for as long as patience lasts.
 pub(super) async fn within<T, C: Link>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Failure> {
@@ -32,16 +32,30 @@ pub(super) async fn within<T, C: Link>(work: impl Future<Output = Result<T, sqlx
     }
 }
 
-/// Asks one statement outside a transaction. A connection that failed is not used again.
-pub(super) async fn query<DB>(mut conn: PoolConnection<DB>, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>
+/// Asks one statement outside a transaction. A connection on which it failed, or was given up in the middle, is not used again.
+pub(super) async fn query<DB>(conn: PoolConnection<DB>, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>
 where
     DB: Database<Connection: Link>,
 {
-    let rows = within::<_, DB::Connection>(conn.query(sql, values)).await;
-    if rows.as_ref().is_err_and(Failure::ends_connection) {
-        conn.close_on_drop();
-    }
+    let mut asked = Asked { conn, sound: DB::Connection::OUTLIVES_DROPS };
+    let rows = within::<_, DB::Connection>(asked.conn.query(sql, values)).await;
+    asked.sound = !rows.as_ref().is_err_and(Failure::ends_connection);
     rows
+}
+
+/// A connection on which something is under way.
+pub(super) struct Asked<DB: Database> {
+    pub(super) conn: PoolConnection<DB>,
+    /// Whether it may be used again, as it stands.
+    pub(super) sound: bool,
+}
+
+impl<DB: Database> Drop for Asked<DB> {
+    fn drop(&mut self) {
+        if !self.sound {
+            self.conn.close_on_drop();
+        }
+    }
 }
 
 pub(super) struct Transaction<DB: Database<Connection: Link>> {
@@ -117,34 +131,35 @@ impl<DB: Database<Connection: Link>> Session for Transaction<DB> {
     }
 
     async fn rollback(mut self: Box<Self>) {
-        if let Some(conn) = self.conn.take() {
-            end(conn).await;
-        }
+        // Its connection stays with the transaction until the end: dropped before, that is still to be brought about.
+        let Some(conn) = &mut self.conn else { return };
+        roll_back(conn).await;
+        self.conn = None;
     }
 }
 
 impl<DB: Database<Connection: Link>> Drop for Transaction<DB> {
-    /// The caller gave up in the middle. The connection goes back to the pool when its transaction is rolled back, and then it is
-    /// the turn of the next.
+    /// The caller gave up in the middle. Where the connection can be used again it goes back to the pool when its transaction is
+    /// rolled back, and then it is the turn of the next.
     fn drop(&mut self) {
         let Some(mut conn) = self.conn.take() else { return };
         let turn = self.turn.take();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                end(conn).await;
-                drop(turn);
-            });
-        } else {
-            conn.close_on_drop();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if DB::Connection::OUTLIVES_DROPS => drop(runtime.spawn(async move {
+                roll_back(&mut conn).await;
+                drop((conn, turn));
+            })),
+            // The database rolls back what was begun on a connection that ends.
+            _ => conn.close_on_drop(),
         }
     }
 }
 
 /// Rolls back. Some faults, such as a full disk, have done so already: then this one fails, and nothing is amiss.
-async fn end<DB: Database<Connection: Link>>(mut conn: PoolConnection<DB>) {
+async fn roll_back<DB: Database<Connection: Link>>(conn: &mut PoolConnection<DB>) {
     trace!("rolling back");
     if let Err(error) = within::<_, DB::Connection>(conn.run("ROLLBACK")).await {
-        tracing::debug!(?error, "nothing to roll back");
+        tracing::debug!(%error, "nothing to roll back");
         if error.ends_connection() {
             conn.close_on_drop();
         }

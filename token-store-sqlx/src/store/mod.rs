@@ -64,11 +64,16 @@ impl SqlStore {
     /// - `mysql://user:password@host/database` (or `mariadb:`), with the [parameters of sqlx][mysql]. From MariaDB 10.11 on; MySQL
     ///   8.0.19 and later is spoken too. The database must be there; its tables need InnoDB.
     ///
-    /// Servers are reached through a pool of up to 10 connections; [`from_postgres_pool`](SqlStore::from_postgres_pool) and
+    /// Servers are reached through a pool of up to 10 connections, and on PostgreSQL one more that listens for changes; [`from_postgres_pool`](SqlStore::from_postgres_pool) and
     /// [`from_mysql_pool`](SqlStore::from_mysql_pool) take one of any other size. Encrypted connections need the feature `tls`.
     ///
+    /// Across a network, ask for encryption by name (`sslmode=verify-full`, `ssl-mode=VERIFY_IDENTITY`): the default goes on without
+    /// where the server has none. A PostgreSQL database must be encoded in UTF-8; MariaDB's `binlog_format` must not be `STATEMENT`.
+    /// MySQL 8 by its default authentication needs `tls`. On a Galera cluster, let all nodes of a service write to one of the
+    /// servers: locks of rows are not the cluster's.
+    ///
     /// Nothing waits for ever. A connection is waited for up to 3 seconds, a lock that others hold up to 2 (SQLite: 5), a statement up to 10;
-    /// work that others were in the way of is done again up to 5 times.
+    /// work that others were in the way of is done again up to 5 times. Changing large tables for a new version has ten minutes.
     ///
     /// [postgres]: https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html
     /// [mysql]: https://docs.rs/sqlx/0.9/sqlx/mysql/struct.MySqlConnectOptions.html
@@ -102,7 +107,8 @@ impl SqlStore {
     /// Keeps tokens in the host's own PostgreSQL database, beside its other tables, and makes the tables there, in the first schema
     /// of the search path.
     ///
-    /// The pool's settings stay the host's; transactions of the store limit themselves. An acquire timeout of a few seconds keeps
+    /// The pool's settings stay the host's; transactions of the store limit themselves. A connection beside the pool listens for
+    /// changes, each of which notifies (`NOTIFY api_token_changes`) as it commits. An acquire timeout of a few seconds keeps
     /// requests from piling up when the database is gone.
     ///
     /// # Errors
@@ -114,7 +120,7 @@ impl SqlStore {
 
     /// Keeps tokens in the host's own MariaDB or MySQL database, beside its other tables, and makes the tables there.
     ///
-    /// The pool's settings stay the host's: an acquire timeout and an `innodb_lock_wait_timeout` of a few seconds keep requests
+    /// The pool's settings stay the host's: `autocommit` must be on, as it is by default; an acquire timeout and an `innodb_lock_wait_timeout` of a few seconds keep requests
     /// from piling up.
     ///
     /// # Errors

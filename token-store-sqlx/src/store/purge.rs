@@ -25,18 +25,25 @@ const OF_TOKEN: [&str; 5] = [
 ];
 
 impl Purge {
-    /// Asks for tokens that may go. Two stretches of two indexes, so that the many that live are not read to find the few that
-    /// are dead.
-    fn dead(&self, condition: &str) -> String {
-        let undelivered = if self.keep_undelivered {
-            "NOT EXISTS (SELECT 1 FROM api_token_changes c WHERE c.token = t.id AND c.delivered_at IS NULL)"
-        } else {
-            "1 = 1"
-        };
+    /// Asks for tokens that may go: each of the two starts at one end of an index, and goes no further than it must, however many
+    /// live or are dead.
+    fn dead(&self) -> String {
+        let undelivered = self.but_undelivered();
         format!(
-            "SELECT t.id FROM (SELECT id FROM api_tokens WHERE revoked_at < ? \
-             UNION SELECT id FROM api_tokens WHERE expires_at < ?) AS t WHERE {undelivered} {condition}"
+            "SELECT id FROM (\
+             SELECT id FROM (SELECT t.id FROM api_tokens t WHERE t.revoked_at < ? {undelivered} \
+             ORDER BY t.revoked_at LIMIT ?) AS revoked UNION \
+             SELECT id FROM (SELECT t.id FROM api_tokens t WHERE t.expires_at < ? {undelivered} \
+             ORDER BY t.expires_at LIMIT ?) AS expired) AS dead ORDER BY id LIMIT ?"
         )
+    }
+
+    fn but_undelivered(&self) -> &'static str {
+        if self.keep_undelivered {
+            "AND NOT EXISTS (SELECT 1 FROM api_token_changes c WHERE c.token = t.id AND c.delivered_at IS NULL)"
+        } else {
+            ""
+        }
     }
 }
 
@@ -45,8 +52,8 @@ impl Work for Purge {
     type Done = u64;
 
     async fn run(&self, session: &mut dyn Session) -> Result<End<u64>, Failure> {
-        let dead = self.dead("ORDER BY t.id LIMIT ?");
-        let found = session.query(dead.into(), &values![self.before, self.before, self.limit]).await?;
+        let values = values![self.before, self.limit, self.before, self.limit, self.limit];
+        let found = session.query(self.dead().into(), &values).await?;
         let mut deleted = 0;
         for chunk in ids(&found)?.chunks(CHUNK) {
             deleted += self.delete(session, chunk).await?;
@@ -64,7 +71,12 @@ impl Purge {
         session.query(lock.into(), &ids_found).await?;
         let mut values = Vec::from(values![self.before, self.before]);
         values.extend(ids_found);
-        let dead = session.query(self.dead(&format!("AND t.id IN ({marks}) ORDER BY t.id")).into(), &values).await?;
+        let undelivered = self.but_undelivered();
+        let dead = format!(
+            "SELECT t.id FROM api_tokens t WHERE (t.revoked_at < ? OR t.expires_at < ?) AND t.id IN ({marks}) {undelivered} \
+             ORDER BY t.id"
+        );
+        let dead = session.query(dead.into(), &values).await?;
         let dead = ids(&dead)?;
         if dead.is_empty() {
             return Ok(0);

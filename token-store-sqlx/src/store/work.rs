@@ -71,7 +71,7 @@ where
     loop {
         match attempt().await {
             Err(failure) if failure.is_passing() && tried < attempts => {
-                tracing::debug!(?failure, tried, "others were in the way in the token database; trying again");
+                tracing::debug!(%failure, tried, "others were in the way in the token database; trying again");
                 tokio::time::sleep(Duration::from_millis(10).saturating_mul(tried).min(Duration::from_millis(100)))
                     .await;
                 tried += 1;

@@ -125,19 +125,24 @@ impl Database {
 
     /// A pool of a host's.
     pub(crate) async fn pool(&self, size: u32, wait: Duration) -> Pool {
+        self.pool_at(&self.url, size, wait).await
+    }
+
+    /// The same, by another address of this database.
+    pub(crate) async fn pool_at(&self, url: &str, size: u32, wait: Duration) -> Pool {
         match self.kind {
             Kind::Sqlite => {
-                let options: SqliteConnectOptions = self.url.parse().unwrap();
+                let options: SqliteConnectOptions = url.parse().unwrap();
                 let pool = SqlitePoolOptions::new().max_connections(size).acquire_timeout(wait);
                 Pool::Sqlite(pool.connect_with(options.create_if_missing(true)).await.unwrap())
             }
             Kind::Postgres => {
                 let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(wait);
-                Pool::Postgres(pool.connect(&self.url).await.unwrap())
+                Pool::Postgres(pool.connect(url).await.unwrap())
             }
             Kind::MySql => {
                 let pool = MySqlPoolOptions::new().max_connections(size).acquire_timeout(wait);
-                Pool::MySql(pool.connect(&self.url).await.unwrap())
+                Pool::MySql(pool.connect(url).await.unwrap())
             }
         }
     }

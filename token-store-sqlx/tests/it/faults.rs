@@ -1,6 +1,7 @@
 //! What goes wrong is named by its kind.
 
 use std::error::Error;
+use std::time::Duration;
 
 use token_core::{Fault, StoreError, Subject, TokenStore};
 
@@ -35,6 +36,19 @@ async fn a_column_that_can_not_be_read_is_named(db: &Database) {
         format!("UPDATE api_tokens SET expires_at = {before_1970}"),
         format!("UPDATE api_tokens SET old_until = {later}"),
     );
+    let beyond: &[&str] = match db.kind() {
+        Kind::Postgres => &["'infinity'", "'-infinity'", "'10000-01-01'", "'294276-12-31'"],
+        Kind::Sqlite => &["9223372036854775807"],
+        Kind::MySql => &[],
+    };
+    for time in beyond {
+        let name = format!("UPDATE api_tokens SET expires_at = {time}; UPDATE api_token_events SET at = {time}");
+        store.commit(&create_first(token(1, "ann"))).await.unwrap();
+        db.raw(&name).await;
+        assert_eq!(store.load(&[selector(1, 1)]).await.unwrap_err().fault(), Fault::Corrupt, "{time}");
+        assert!(store.claim(at(100), Duration::from_secs(1), 10).await.unwrap().is_empty());
+        empty(db).await;
+    }
     let cases = [
         ("grants", "UPDATE api_tokens SET grants = '{'"),
         ("networks", "UPDATE api_tokens SET networks = '[]'"),
@@ -51,17 +65,21 @@ async fn a_column_that_can_not_be_read_is_named(db: &Database) {
             // The column's width is fixed there.
             continue;
         }
-        db.raw(
-            "DELETE FROM api_token_secrets; DELETE FROM api_tokens; DELETE FROM api_token_owners;
-             DELETE FROM api_token_events; DELETE FROM api_token_changes;",
-        )
-        .await;
+        empty(db).await;
         store.commit(&create_first(token(1, "ann"))).await.unwrap();
         db.raw_unchecked(sql).await;
         let error = store.load(&[selector(1, 1)]).await.unwrap_err();
         assert_eq!(error.fault(), Fault::Corrupt, "{column}");
         assert!(whole(&error).contains(&format!("column {column} can't be read")), "{}", whole(&error));
     }
+}
+
+async fn empty(db: &Database) {
+    db.raw(
+        "DELETE FROM api_token_secrets; DELETE FROM api_tokens; DELETE FROM api_token_owners;
+         DELETE FROM api_token_events; DELETE FROM api_token_changes;",
+    )
+    .await;
 }
 
 async fn a_change_whose_event_is_gone_is_no_empty_answer(db: &Database) {

@@ -16,6 +16,7 @@ mod pools;
 mod purges;
 mod sample;
 mod servers;
+mod slow;
 mod sqlite;
 mod tallies;
 mod tampering;

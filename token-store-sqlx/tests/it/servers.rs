@@ -261,6 +261,14 @@ async fn lock_tokens(db: &Database) -> sqlx::AnyPool {
     pool
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the server at TOKEN_TEST_MYSQL_URL"]
+async fn a_pool_without_autocommit_is_refused_on_mysql() {
+    let db = Database::mysql().await;
+    let refused = limited(&db, "", "SET autocommit = 0").await;
+    assert!(matches!(refused, Err(OpenError::NoAutocommit)), "{refused:?}");
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_is_said_to_be_unreachable() {
     // Nothing listens on this port, which nobody is given.
