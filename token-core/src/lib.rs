@@ -109,7 +109,7 @@ pub use audit::AuditSink;
 pub use bearer::{Credential, CredentialError, Sources};
 pub use ceiling::{Ceilings, NoCeilings};
 pub use change::{Change, ChangeId, Committed, Fingerprint, Outcome, OwnerGuard, Standing, Write};
-pub use clock::{Clock, ManualClock, SystemClock, Time, TimeError};
+pub use clock::{Clock, ManualClock, Reading, SystemClock, Time, TimeError};
 pub use edit::{Edit, NewToken};
 pub use event::{Event, EventDetail, EventError, EventHash, EventHead, History, Subject, SubjectError};
 pub use expiry::{Expiry, ExpiryError};
