@@ -11,6 +11,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::mac::ShortMac;
 use crate::random::{Random, RandomError};
 use crate::secret::{Digest, Generation, Secret, VERIFIER_LEN};
 use crate::text::KeyId;
@@ -47,7 +48,7 @@ pub struct Keyring {
 
 struct Subkeys {
     id: KeyId,
-    digest: HmacSha256,
+    digest: ShortMac,
     seal: HmacSha256,
     receipt: XChaCha20Poly1305,
     check: KeyCheck,
@@ -277,7 +278,7 @@ impl Subkeys {
         let mut check = [0; 16];
         check.copy_from_slice(&subkey("check")?[..16]);
         Ok(Subkeys {
-            digest: keyed(&*subkey("digest")?)?,
+            digest: ShortMac::new(&*subkey("digest")?),
             seal: keyed(&*subkey("seal")?)?,
             receipt: XChaCha20Poly1305::new((&*subkey("receipt")?).into()),
             check: KeyCheck(check),
@@ -285,15 +286,15 @@ impl Subkeys {
         })
     }
 
-    /// 52 bytes of message, so two compressions with the keyed state ready.
     fn digest(&self, verifier: &[u8; VERIFIER_LEN], token: TokenId, generation: Generation) -> Digest {
-        let mac = self
-            .digest
-            .clone()
-            .chain_update(verifier)
-            .chain_update(token.as_bytes())
-            .chain_update(generation.number().to_be_bytes());
-        Digest::from_bytes(mac.finalize().into_bytes().into())
+        const TOKEN: usize = VERIFIER_LEN;
+        const GENERATION: usize = TOKEN + 16;
+        const END: usize = GENERATION + 4;
+        let mut message = [0; 64];
+        message[..TOKEN].copy_from_slice(verifier);
+        message[TOKEN..GENERATION].copy_from_slice(token.as_bytes());
+        message[GENERATION..END].copy_from_slice(&generation.number().to_be_bytes());
+        Digest::from_bytes(self.digest.finish::<END>(&mut message))
     }
 }
 

@@ -80,6 +80,7 @@ mod expiry;
 mod format;
 mod hook;
 mod keyring;
+mod mac;
 mod memory;
 mod network;
 mod owner;
