@@ -1,9 +1,13 @@
 //! Refusals: the exact reason for the log and the receipt, the class of it for the client.
 
 use std::fmt;
+use std::sync::OnceLock;
 
+use crate::clock::Time;
 use crate::format::ParseError;
 use crate::receipt::Receipt;
+use crate::service::Tokens;
+use crate::token::TokenId;
 
 /// Exactly why a request was refused. For logs, receipts and owners; the client is told the [`Class`] only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,16 +141,43 @@ impl From<ParseError> for Reason {
     }
 }
 
-/// A refused request.
-#[derive(Debug, thiserror::Error)]
+/// A refused request: why, and what its receipt is made of once somebody asks for it.
+///
+/// A receipt costs more than all else of a refusal, and a flood of refusals is what someone else decides on: so it is made when
+/// the request is answered, once for each refusal.
+#[derive(thiserror::Error)]
 #[error("refused: {reason}")]
 pub struct Refusal {
     pub(crate) reason: Reason,
     pub(crate) needed: Option<&'static str>,
-    pub(crate) receipt: Option<Receipt>,
+    /// The token that was presented, if it is one of ours.
+    token: Option<TokenId>,
+    /// When; `None` is when the receipt is made.
+    at: Option<Time>,
+    issuer: Option<Tokens>,
+    receipt: OnceLock<Option<Receipt>>,
 }
 
 impl Refusal {
+    pub(crate) fn new(reason: Reason, issuer: &Tokens) -> Refusal {
+        Refusal { issuer: Some(issuer.clone()), ..Refusal::without_receipt(reason) }
+    }
+
+    pub(crate) fn without_receipt(reason: Reason) -> Refusal {
+        Refusal { reason, needed: None, token: None, at: None, issuer: None, receipt: OnceLock::new() }
+    }
+
+    /// Of a token that is ours, at a moment that was judged by.
+    pub(crate) fn of(mut self, token: TokenId, at: Time) -> Refusal {
+        (self.token, self.at) = (Some(token), Some(at));
+        self
+    }
+
+    pub(crate) fn needing(mut self, scope: &'static str) -> Refusal {
+        self.needed = Some(scope);
+        self
+    }
+
     /// Exactly why. Not for the client.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -165,10 +196,23 @@ impl Refusal {
         self.needed
     }
 
-    /// The receipt to hand to the client. `None` only if no random bytes could be had for it.
+    /// The receipt to hand to the client, the same one however often it is asked for. `None` only if no random bytes could be had
+    /// for it.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
-        self.receipt.as_ref()
+        let issue = || self.issuer.as_ref().and_then(|issuer| issuer.receipt_for(self.reason, self.token, self.at));
+        self.receipt.get_or_init(issue).as_ref()
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("reason", &self.reason)
+            .field("needed", &self.needed)
+            .field("token", &self.token)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
     }
 }
 

@@ -115,14 +115,14 @@ impl Tokens {
     ) -> Result<Verified, Refusal> {
         let inner = &*self.0;
         let credential = credential.map_err(|error| self.refuse(error))?;
-        let parsed = inner.format.parse(credential.expose_secret()).map_err(|error| inner.refuse(error.into()))?;
-        let loaded = inner.load(parsed.selector).await.map_err(|reason| inner.refuse(reason))?;
+        let parsed = inner.format.parse(credential.expose_secret()).map_err(|error| self.refused(error.into()))?;
+        let loaded = inner.load(parsed.selector).await.map_err(|reason| self.refused(reason))?;
         // The MAC first and always: whoever does not know the secret gets the same work and the same answer for every selector.
         let verdict = inner.keyring.verify(parsed.verifier, loaded.as_ref().map(|loaded| &loaded.secret));
-        let Some(loaded) = loaded else { return Err(inner.refuse(Reason::UnknownSelector)) };
+        let Some(loaded) = loaded else { return Err(self.refused(Reason::UnknownSelector)) };
         let token = loaded.secret.token;
         let at = inner.clock.now();
-        let refuse = |reason| inner.refuse_token(reason, Some(token), at, None);
+        let refuse = |reason| self.refused_token(reason, token, at, None);
         match verdict {
             Verdict::Right { .. } => {}
             Verdict::Wrong | Verdict::Unknown => return Err(refuse(Reason::WrongVerifier)),
@@ -142,14 +142,36 @@ impl Tokens {
         Ok(Verified { snapshot, at, address: caller.address })
     }
 
+    /// The receipt of a refusal, of the present moment unless it was judged by another.
+    pub(crate) fn receipt_for(&self, reason: Reason, token: Option<TokenId>, at: Option<Time>) -> Option<Receipt> {
+        let inner = &*self.0;
+        let at = at.unwrap_or_else(|| inner.clock.now());
+        Receipt::issue(&inner.keyring, &inner.random, at, token, reason)
+            .map_err(|error| tracing::error!(error = %error, "no receipt could be made for a refusal"))
+            .ok()
+    }
+
     /// The refusal of a request that carries no credential that can be read: for a handler that an anonymous request may not
     /// reach.
     #[must_use]
     pub fn refuse(&self, error: CredentialError) -> Refusal {
-        self.0.refuse(match error {
+        self.refused(match error {
             CredentialError::Missing => Reason::NoCredential,
             CredentialError::Malformed => Reason::MalformedRequest,
         })
+    }
+
+    /// A refusal that names no token of ours. Cheap: there may be any number of them.
+    fn refused(&self, reason: Reason) -> Refusal {
+        tracing::debug!(%reason, "request refused");
+        Refusal::new(reason, self)
+    }
+
+    /// A refusal of a token of ours, which is tallied.
+    fn refused_token(&self, reason: Reason, token: TokenId, at: Time, needed: Option<&'static str>) -> Refusal {
+        self.0.tally.refused(token, reason, at);
+        tracing::debug!(%reason, %token, needed, "request refused");
+        needed.into_iter().fold(Refusal::new(reason, self).of(token, at), Refusal::needing)
     }
 
     /// Checks that a verified token has the scope on every resource. A refusal is tallied here.
@@ -191,7 +213,7 @@ impl Tokens {
             );
         }
         let id = token.snapshot.secret.token;
-        self.0.refuse_token(Reason::InsufficientScope, Some(id), token.at, Some(scope.name))
+        self.refused_token(Reason::InsufficientScope, id, token.at, Some(scope.name))
     }
 
     /// Tallies a use: called once for each request that a verified token was let through.
@@ -220,20 +242,5 @@ impl Inner {
             to: self.keyring.current().clone(),
             digest: self.keyring.digest(parsed.verifier, secret.token, secret.generation),
         });
-    }
-
-    fn refuse(&self, reason: Reason) -> Refusal {
-        self.refuse_token(reason, None, self.clock.now(), None)
-    }
-
-    fn refuse_token(&self, reason: Reason, token: Option<TokenId>, at: Time, needed: Option<&'static str>) -> Refusal {
-        if let Some(token) = token {
-            self.tally.refused(token, reason, at);
-        }
-        tracing::debug!(%reason, token = token.map(tracing::field::display), needed, "request refused");
-        let receipt = Receipt::issue(&self.keyring, &self.random, at, token, reason)
-            .map_err(|error| tracing::error!(error = %error, "no receipt could be made for a refusal"))
-            .ok();
-        Refusal { reason, needed, receipt }
     }
 }
