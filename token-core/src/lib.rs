@@ -80,7 +80,9 @@ mod expiry;
 mod format;
 mod hook;
 mod keyring;
+mod loads;
 mod mac;
+mod marks;
 mod memory;
 mod network;
 mod owner;
@@ -95,6 +97,7 @@ mod secret;
 mod service;
 mod snapshot;
 mod store;
+mod sync;
 mod tally;
 #[cfg(feature = "testing")]
 pub mod testing;
