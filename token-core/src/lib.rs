@@ -70,6 +70,7 @@ mod answer;
 mod audit;
 mod base62;
 mod bearer;
+mod by_thread;
 mod ceiling;
 mod change;
 mod clock;
