@@ -190,9 +190,9 @@ pub(in crate::testing) async fn create_races_suspend(store: Arc<dyn TokenStore>)
     let mut cursor = start;
     while order.len() < done + 1 {
         let feed = store.changes(Some(cursor), Duration::ZERO).await?;
-        ensure(!feed.subjects.is_empty(), || "the feed lacks changes".into())?;
+        ensure(!feed.changes.is_empty(), || "the feed lacks changes".into())?;
         cursor = feed.cursor;
-        order.extend(feed.subjects);
+        order.extend(feed.changes.into_iter().map(|(_, subject)| subject));
     }
     same("the last of the changes", &order.last(), &Some(&Subject::Owner(after.id.clone())))?;
     let stored = store.owner(&after.id).await?.ok_or("the owner is gone")?;
