@@ -180,6 +180,27 @@ impl Keyring {
         self.find(id).is_some()
     }
 
+    /// Where the key of this id is on the ring.
+    pub(crate) fn index(&self, id: &KeyId) -> Option<KeyIndex> {
+        self.keys.iter().position(|key| key.id == *id).map(KeyIndex)
+    }
+
+    pub(crate) fn id(&self, key: KeyIndex) -> &KeyId {
+        &self.keys[key.0].id
+    }
+
+    /// Whether the verifier is the one that a digest under this key was made of, in time that depends on neither.
+    pub(crate) fn fits(
+        &self,
+        key: KeyIndex,
+        verifier: &[u8; VERIFIER_LEN],
+        token: TokenId,
+        generation: Generation,
+        digest: &Digest,
+    ) -> bool {
+        self.keys[key.0].digest(verifier, token, generation).ct_eq(digest)
+    }
+
     fn find(&self, id: &KeyId) -> Option<&Subkeys> {
         self.keys.iter().find(|key| key.id == *id)
     }
@@ -192,16 +213,15 @@ impl Keyring {
     /// Whether the verifier is the one that the secret's digest was made of. Does the work of one digest whatever
     /// it is given: without a secret, or with one under an unknown key, on a decoy.
     pub(crate) fn verify(&self, verifier: &[u8; VERIFIER_LEN], secret: Option<&Secret>) -> Verdict {
-        let key = secret.and_then(|secret| self.find(&secret.key));
+        let key = secret.and_then(|secret| self.index(&secret.key));
         let (token, generation) =
             secret.map_or((TokenId::NIL, Generation::FIRST), |secret| (secret.token, secret.generation));
-        let presented = key.unwrap_or(&self.keys[0]).digest(verifier, token, generation);
         let stored = secret.map_or(Digest::from_bytes([0; 32]), |secret| secret.digest);
-        let equal = presented.ct_eq(&stored);
+        let equal = self.fits(key.unwrap_or(KeyIndex::CURRENT), verifier, token, generation, &stored);
         match (secret, key) {
             (None, _) => Verdict::Unknown,
             (Some(_), None) => Verdict::UnknownKey,
-            (Some(_), Some(key)) if equal => Verdict::Right { current_key: key.id == self.keys[0].id },
+            (Some(_), Some(key)) if equal => Verdict::Right(key),
             (Some(_), Some(_)) => Verdict::Wrong,
         }
     }
@@ -238,10 +258,19 @@ impl Keyring {
 
 const RECEIPT_CONTEXT: &[u8] = b"api-tokens/receipt/v1";
 
+/// Where a key is on its ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyIndex(usize);
+
+impl KeyIndex {
+    /// Of the key that makes everything new.
+    pub(crate) const CURRENT: KeyIndex = KeyIndex(0);
+}
+
 /// What the work on a verifier showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Right { current_key: bool },
+    Right(KeyIndex),
     Wrong,
     Unknown,
     UnknownKey,

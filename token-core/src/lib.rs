@@ -71,9 +71,11 @@ mod audit;
 mod base62;
 mod bearer;
 mod by_thread;
+mod cache;
 mod ceiling;
 mod change;
 mod clock;
+mod counters;
 mod edit;
 mod encoding;
 mod event;
@@ -87,6 +89,7 @@ mod marks;
 mod memory;
 mod network;
 mod owner;
+mod owners;
 mod policy;
 mod random;
 mod receipt;
@@ -103,6 +106,7 @@ mod tally;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;
+mod together;
 mod token;
 mod usage;
 #[cfg(test)]

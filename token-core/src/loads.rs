@@ -101,7 +101,6 @@ impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     }
 
     /// How many keys are waited for.
-    #[cfg(test)]
     pub(crate) fn waited_for(&self) -> usize {
         self.lock().flights.len()
     }

@@ -94,6 +94,8 @@ const REASONS: [(Reason, &str, Class); 20] = [
 ];
 
 impl Reason {
+    pub(crate) const COUNT: usize = REASONS.len();
+
     /// Every reason there is.
     pub fn all() -> impl ExactSizeIterator<Item = Reason> {
         REASONS.iter().map(|(reason, ..)| *reason)
