@@ -182,11 +182,12 @@ impl Keyring {
 
     /// Where the key of this id is on the ring.
     pub(crate) fn index(&self, id: &KeyId) -> Option<KeyIndex> {
-        self.keys.iter().position(|key| key.id == *id).map(KeyIndex)
+        let position = self.keys.iter().position(|key| key.id == *id)?;
+        u16::try_from(position).ok().map(KeyIndex)
     }
 
     pub(crate) fn id(&self, key: KeyIndex) -> &KeyId {
-        &self.keys[key.0].id
+        &self.keys[usize::from(key.0)].id
     }
 
     /// Whether the verifier is the one that a digest under this key was made of, in time that depends on neither.
@@ -198,7 +199,7 @@ impl Keyring {
         generation: Generation,
         digest: &Digest,
     ) -> bool {
-        self.keys[key.0].digest(verifier, token, generation).ct_eq(digest)
+        self.keys[usize::from(key.0)].digest(verifier, token, generation).ct_eq(digest)
     }
 
     fn find(&self, id: &KeyId) -> Option<&Subkeys> {
@@ -260,7 +261,7 @@ const RECEIPT_CONTEXT: &[u8] = b"api-tokens/receipt/v1";
 
 /// Where a key is on its ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KeyIndex(usize);
+pub(crate) struct KeyIndex(u16);
 
 impl KeyIndex {
     /// Of the key that makes everything new.

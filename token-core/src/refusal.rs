@@ -152,12 +152,11 @@ impl From<ParseError> for Reason {
 pub struct Refusal {
     pub(crate) reason: Reason,
     pub(crate) needed: Option<&'static str>,
-    /// The token that was presented, if it is one of ours.
-    token: Option<TokenId>,
-    /// When; `None` is when the receipt is made.
-    at: Option<Time>,
+    /// The token that was presented, if it is one of ours, and the moment that it was judged by. Boxed, so that what is refused
+    /// for nothing of ours stays small.
+    of: Option<Box<(TokenId, Time)>>,
     issuer: Option<Tokens>,
-    receipt: OnceLock<Option<Receipt>>,
+    receipt: OnceLock<Box<Option<Receipt>>>,
 }
 
 impl Refusal {
@@ -166,12 +165,12 @@ impl Refusal {
     }
 
     pub(crate) fn without_receipt(reason: Reason) -> Refusal {
-        Refusal { reason, needed: None, token: None, at: None, issuer: None, receipt: OnceLock::new() }
+        Refusal { reason, needed: None, of: None, issuer: None, receipt: OnceLock::new() }
     }
 
     /// Of a token that is ours, at a moment that was judged by.
     pub(crate) fn of(mut self, token: TokenId, at: Time) -> Refusal {
-        (self.token, self.at) = (Some(token), Some(at));
+        self.of = Some(Box::new((token, at)));
         self
     }
 
@@ -202,8 +201,8 @@ impl Refusal {
     /// for it.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
-        let issue = || self.issuer.as_ref().and_then(|issuer| issuer.receipt_for(self.reason, self.token, self.at));
-        self.receipt.get_or_init(issue).as_ref()
+        let issue = |issuer: &Tokens| issuer.receipt_for(self.reason, self.of.as_deref().copied());
+        self.receipt.get_or_init(|| Box::new(self.issuer.as_ref().and_then(issue))).as_ref().as_ref()
     }
 }
 
@@ -212,8 +211,7 @@ impl fmt::Debug for Refusal {
         f.debug_struct("Refusal")
             .field("reason", &self.reason)
             .field("needed", &self.needed)
-            .field("token", &self.token)
-            .field("at", &self.at)
+            .field("of", &self.of)
             .finish_non_exhaustive()
     }
 }

@@ -181,10 +181,10 @@ impl Tokens {
     }
 
     /// The receipt of a refusal, of the present moment unless it was judged by another.
-    pub(crate) fn receipt_for(&self, reason: Reason, token: Option<TokenId>, at: Option<Time>) -> Option<Receipt> {
+    pub(crate) fn receipt_for(&self, reason: Reason, of: Option<(TokenId, Time)>) -> Option<Receipt> {
         let inner = &*self.0;
-        let at = at.unwrap_or_else(|| inner.clock.now());
-        Receipt::issue(&inner.keyring, &inner.random, at, token, reason)
+        let at = of.map_or_else(|| inner.clock.now(), |(_, at)| at);
+        Receipt::issue(&inner.keyring, &inner.random, at, of.map(|(token, _)| token), reason)
             .map_err(|error| tracing::error!(error = %error, "no receipt could be made for a refusal"))
             .ok()
     }
