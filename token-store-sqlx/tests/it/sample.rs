@@ -1,9 +1,9 @@
 //! Tokens, owners and changes to store. Seals and hashes are made up: a store does not check them.
 
 use token_core::{
-    ActorId, Change, ChangeId, Digest, Event, EventHash, EventHead, Fingerprint, Generation, Grant, Grants, KeyId,
-    Networks, Owner, OwnerGuard, OwnerId, Scheme, Seal, Sealed, Secret, SecretRef, Selector, Subject, Time, Token,
-    TokenId, TokenName, Write,
+    ActorId, Change, ChangeId, Digest, Event, EventHash, EventHead, Feed, Fingerprint, Generation, Grant, Grants,
+    KeyId, Networks, Owner, OwnerGuard, OwnerId, Scheme, Seal, Sealed, Secret, SecretRef, Selector, Subject, Time,
+    Token, TokenId, TokenName, Write,
 };
 
 pub(crate) fn at(second: i64) -> Time {
@@ -67,6 +67,11 @@ pub(crate) fn token(number: u32, owner: &str) -> Token {
 
 pub(crate) fn owner(name: &str, revision: u64) -> Sealed<Owner> {
     sealed(Owner { id: owner_id(name), suspended_at: None, revision, head: head(revision) })
+}
+
+/// Whose state changed, by a stretch of the log.
+pub(crate) fn subjects(feed: &Feed) -> Vec<Subject> {
+    feed.changes.iter().map(|(_, subject)| subject.clone()).collect()
 }
 
 /// A change whose id is made of a text.

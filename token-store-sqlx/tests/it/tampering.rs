@@ -1,6 +1,7 @@
 //! Rows that were changed behind the application's back, bit by bit, on a real SQLite file: refused or named, never believed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
@@ -15,6 +16,7 @@ use crate::database::Database;
 struct Service {
     file: Database,
     keys: String,
+    clock: Arc<ManualClock>,
     tokens: Tokens,
     _background: Background,
     owner: Actor,
@@ -23,13 +25,17 @@ struct Service {
     new: Minted,
 }
 
-async fn build(store: SqlStore, keys: &str) -> (Tokens, Background) {
+/// How long what was read may go on being served.
+const BOUND: Duration = Duration::from_millis(100);
+
+async fn build(store: SqlStore, keys: &str, clock: &Arc<ManualClock>) -> (Tokens, Background) {
     let scope = |name| ScopeDef { name, says: "s", group: "g", risk: Risk::Low, implies: &[] };
     Tokens::builder(store)
         .prefix("test")
         .keyring(Keyring::parse(keys).unwrap())
         .catalog([scope("projects:read"), scope("projects:write")])
-        .clock(Arc::new(ManualClock::at("2027-01-31T12:00:00Z".parse().unwrap())))
+        .clock(clock.clone())
+        .max_staleness(BOUND)
         .build()
         .await
         .unwrap()
@@ -40,7 +46,8 @@ async fn service() -> Service {
     let file = Database::sqlite().await;
     let store = file.store().await;
     let keys = Keyring::generate("k1").unwrap().to_string();
-    let (tokens, background) = build(store, &keys).await;
+    let clock = Arc::new(ManualClock::at("2027-01-31T12:00:00Z".parse().unwrap()));
+    let (tokens, background) = build(store, &keys, &clock).await;
     let owner = Actor::owner(ActorId::new("ann").unwrap(), OwnerId::new("ann").unwrap(), Ceiling::Everything);
     let admin = Actor::admin(ActorId::new("root").unwrap(), Ceiling::Everything);
     let grants = Grants::new([Grant::all("projects:read").unwrap()]).unwrap();
@@ -50,13 +57,13 @@ async fn service() -> Service {
     };
     let old = tokens.manage(&owner).create(&request).await.unwrap();
     let new = tokens.manage(&owner).rotate(old.token.id, &Rotation::default()).await.unwrap();
-    Service { file, keys, tokens, _background: background, owner, admin, old, new }
+    Service { file, keys, clock, tokens, _background: background, owner, admin, old, new }
 }
 
 impl Service {
     /// The service as another process starts it on the same file.
     async fn restart(&self) -> Tokens {
-        build(self.file.store().await, &self.keys).await.0
+        build(self.file.store().await, &self.keys, &self.clock).await.0
     }
 
     async fn database(&self) -> SqliteConnection {
@@ -71,7 +78,9 @@ impl Service {
             .unwrap()
     }
 
+    /// What is answered once the service has to look.
     async fn verify(&self, minted: &Minted) -> Result<(), Reason> {
+        self.clock.advance(BOUND);
         let text = minted.text.as_ref().unwrap().expose_secret().as_bytes();
         let caller = Caller::at("127.0.0.1".parse().unwrap());
         let verified = self.tokens.authenticate(Ok(Credential::Borrowed(text)), caller).await;

@@ -174,10 +174,10 @@ async fn feed(house: &House) -> usize {
     let (mut seen, mut cursor) = (0, Cursor(0));
     loop {
         let feed = house.store.changes(Some(cursor), Duration::ZERO).await.unwrap();
-        if feed.subjects.is_empty() {
+        if feed.changes.is_empty() {
             return seen;
         }
-        (seen, cursor) = (seen + feed.subjects.len(), feed.cursor);
+        (seen, cursor) = (seen + feed.changes.len(), feed.cursor);
     }
 }
 

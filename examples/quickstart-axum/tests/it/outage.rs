@@ -183,6 +183,8 @@ impl Story {
         for end in ["stop", "kill"] {
             self.begin(Phase::Changing);
             server.script(&[end]);
+            // What was read before goes on being served for as long as the bound allows, and then not once more.
+            self.wait("nothing is known any more", |answers, in_a_row| answers > 0 && in_a_row == 0);
             self.begin(Phase::Down);
             self.wait(end, |answers, _| answers >= ENOUGH_DOWN);
             assert_eq!(client.send("GET", "/healthz", &[], "").status, 200);
