@@ -142,6 +142,8 @@ impl Tokens {
         }
     }
 
+    // Inlined, or every verification copies its answer once more.
+    #[inline(always)]
     fn from_cache<'a>(
         &self,
         credential: Result<&'a Credential<'_>, CredentialError>,
