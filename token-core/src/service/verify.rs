@@ -206,7 +206,7 @@ impl Tokens {
     pub(super) fn refused(&self, reason: Reason) -> Refusal {
         self.0.counters.refused(reason);
         tracing::debug!(%reason, "request refused");
-        Refusal::new(reason, self)
+        Refusal::new(reason, self.0.id)
     }
 
     /// A refusal of a token of ours, which is tallied.
@@ -220,7 +220,7 @@ impl Tokens {
         self.0.counters.refused(reason);
         self.0.tally.refused(token, reason, at);
         tracing::debug!(%reason, %token, needed, "request refused");
-        needed.into_iter().fold(Refusal::new(reason, self).of(token, at), Refusal::needing)
+        needed.into_iter().fold(Refusal::new(reason, self.0.id).of(token, at), Refusal::needing)
     }
 
     /// Checks that a verified token has the scope on every resource. A refusal is tallied here.
