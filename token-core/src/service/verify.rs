@@ -120,7 +120,7 @@ impl Tokens {
         caller: Caller,
     ) -> Result<Verified, Refusal> {
         let credential = credential.as_ref().map_err(|error| *error);
-        match self.from_cache(credential, caller) {
+        match self.look_up(credential, caller) {
             Found::Answer(answer) => answer,
             Found::Miss(parsed) => self.load_and_verify(&parsed, caller).await,
         }
@@ -136,7 +136,7 @@ impl Tokens {
         credential: Result<&Credential<'_>, CredentialError>,
         caller: Caller,
     ) -> Option<Result<Verified, Refusal>> {
-        match self.from_cache(credential, caller) {
+        match self.look_up(credential, caller) {
             Found::Answer(answer) => Some(answer),
             Found::Miss(_) => None,
         }
@@ -144,11 +144,7 @@ impl Tokens {
 
     // Inlined, or every verification copies its answer once more.
     #[inline(always)]
-    fn from_cache<'a>(
-        &self,
-        credential: Result<&'a Credential<'_>, CredentialError>,
-        caller: Caller,
-    ) -> Found<'a> {
+    fn look_up<'a>(&self, credential: Result<&'a Credential<'_>, CredentialError>, caller: Caller) -> Found<'a> {
         let inner = &*self.0;
         let credential = match credential {
             Ok(credential) => credential,

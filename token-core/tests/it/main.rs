@@ -11,6 +11,7 @@ mod keys;
 mod leaks;
 mod loading;
 mod management;
+mod measures;
 mod rights;
 mod rotation;
 mod secrecy;
