@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use quick_cache::sync::DefaultLifecycle;
 use quick_cache::{OptionsBuilder, UnitWeighter};
 
+use crate::clock::Reading;
 use crate::event::Subject;
 use crate::marks::{Begun, Marks, Place};
 use crate::near::{self, Held};
@@ -74,10 +75,10 @@ impl Cache {
         }
     }
 
-    /// The snapshot of a selector, if it may be served at this moment of the monotonic clock. Allocates nothing, and waits for
+    /// The snapshot of a selector, if it may be served at this moment. Allocates nothing, and waits for
     /// no other that only reads.
-    pub(crate) fn get(&self, selector: &Selector, now: Duration) -> Option<Held> {
-        let age = |snapshot: &Snapshot| now.saturating_sub(snapshot.dated.at);
+    pub(crate) fn get(&self, selector: &Selector, now: Reading) -> Option<Held> {
+        let age = |snapshot: &Snapshot| snapshot.dated.age(now);
         let stands = |snapshot: &Snapshot| self.stands(snapshot.places, snapshot.dated.begun);
         // What a thread keeps it does not refresh: past half of its time it looks here for what has come after it.
         let kept = near::find(self.id, selector, |kept| age(kept) <= self.refresh_at && stands(kept));
@@ -109,13 +110,18 @@ impl Cache {
         self.snapshots.remove(selector);
     }
 
+    /// How many changes have been marked.
+    pub(crate) fn begin(&self) -> Begun {
+        self.marks.begin()
+    }
+
     /// When a read begins that begins now.
-    pub(crate) fn date(&self, now: Duration) -> Dated {
+    pub(crate) fn date(&self, now: Reading) -> Dated {
         Dated { begun: self.marks.begin(), at: now }
     }
 
-    pub(crate) fn is_stale(&self, dated: Dated, now: Duration) -> bool {
-        now.saturating_sub(dated.at) >= self.max_staleness
+    pub(crate) fn is_stale(&self, dated: Dated, now: Reading) -> bool {
+        dated.age(now) >= self.max_staleness
     }
 
     /// Whether what was read stands for a token and its owner.
@@ -158,8 +164,8 @@ impl Cache {
     }
 
     /// How old the snapshot of a selector is, if it is there.
-    pub(crate) fn age(&self, selector: &Selector, now: Duration) -> Option<Duration> {
-        self.snapshots.peek(selector).map(|snapshot| now.saturating_sub(snapshot.dated.at))
+    pub(crate) fn age(&self, selector: &Selector, now: Reading) -> Option<Duration> {
+        self.snapshots.peek(selector).map(|snapshot| snapshot.dated.age(now))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::clock::Time;
+use crate::clock::{Reading, Time};
 use crate::keyring::{KeyIndex, Keyring};
 use crate::marks::{Begun, Place};
 use crate::network::Networks;
@@ -51,11 +51,19 @@ pub(crate) struct Snapshot {
 
 pub(crate) type Shared = Arc<Snapshot>;
 
-/// When something was read, by the count of marks and by the monotonic clock, both taken before the store was asked.
+/// When something was read, by the count of marks and by the clocks, all taken before the store was asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dated {
     pub(crate) begun: Begun,
-    pub(crate) at: Duration,
+    pub(crate) at: Reading,
+}
+
+impl Dated {
+    /// How old it is: by the monotonic clock, or by the wall clock if that says more. The first may have stood still, with a
+    /// machine that was suspended; the second may have been set, which makes nothing younger than the first says.
+    pub(crate) fn age(&self, now: Reading) -> Duration {
+        now.monotonic.saturating_sub(self.at.monotonic).max(now.wall.since(self.at.wall))
+    }
 }
 
 /// A moment from which on something is over, perhaps never: an `Option<Time>` in half of its bytes.

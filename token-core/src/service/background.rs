@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_timer::Delay;
+use tracing::Instrument;
 
 use crate::audit::AuditSink;
 use crate::counters;
@@ -125,7 +126,7 @@ impl Tokens {
         let Tallies { uses, refusals, redigests } = &unwritten.tallies;
         let span =
             tracing::debug_span!("flush", uses = uses.len(), refusals = refusals.len(), redigests = redigests.len());
-        let recorded = inner.store.record(&unwritten.tallies).await;
+        let recorded = inner.store.record(&unwritten.tallies).instrument(span).await;
         if recorded.as_ref().is_err_and(|error| error.fault() == Fault::OutcomeUnknown) {
             // Rather too few than twice as many.
             tracing::warn!("it is not known whether usage was stored; it is not stored again");
@@ -133,7 +134,6 @@ impl Tokens {
             return recorded;
         }
         recorded?;
-        span.in_scope(|| tracing::trace!("usage was stored"));
         unwritten.written();
         Ok(())
     }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_lock::OnceCell;
+use tracing::Instrument;
 
 use crate::counters;
 use crate::format::Parsed;
@@ -60,7 +60,7 @@ impl Tokens {
             // Where the host does not answer, what is dead anyway is refused as that.
             made.snapshot.standing(caller.address, now.wall).and(made.ceiling)?;
             // What took so long to be read that it would not be served from the cache is not served at all.
-            if inner.cache.is_stale(read.dated, now.monotonic) { Err(Reason::StoreUnavailable) } else { Ok(made) }
+            if inner.cache.is_stale(read.dated, now) { Err(Reason::StoreUnavailable) } else { Ok(made) }
         });
         match accepted {
             Ok(made) => {
@@ -75,7 +75,7 @@ impl Tokens {
 impl Inner {
     /// What the store says of a selector: as it was when this was called, or later.
     async fn read(&self, selector: Selector) -> Answer {
-        let called = self.cache.date(Duration::ZERO).begun;
+        let called = self.cache.begin();
         loop {
             let read = self.load_with_others(selector).await?;
             // It may be of a load that was under way already, and of before a change that was confirmed before this was called.
@@ -108,7 +108,7 @@ impl Inner {
 
     /// Reads what is known of each selector, in their order.
     async fn load_all(&self, selectors: &[Selector], kind: &'static str) -> Vec<Answer> {
-        let dated = self.cache.date(self.clock.monotonic());
+        let dated = self.cache.date(self.clock.reading());
         let (mut rows, unreadable) = match self.load_readable(selectors, kind).await {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -137,10 +137,8 @@ impl Inner {
         while let Some(part) = parts.pop() {
             let span = tracing::debug_span!("load", kind, selectors = part.len());
             let started = self.clock.monotonic();
-            let loaded = self.store.load(part).await;
-            let took = self.clock.monotonic().saturating_sub(started);
-            counters::loaded(kind, part.len(), took);
-            span.in_scope(|| tracing::trace!(ok = loaded.is_ok(), ?took, "loaded"));
+            let loaded = self.store.load(part).instrument(span).await;
+            counters::loaded(kind, part.len(), self.clock.monotonic().saturating_sub(started));
             match loaded {
                 Ok(loaded) => rows.extend(loaded.into_iter().map(|loaded| (loaded.secret.selector, loaded))),
                 Err(error) if error.fault() == Fault::Corrupt && part.len() > 1 => {

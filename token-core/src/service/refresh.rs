@@ -32,7 +32,7 @@ impl Inner {
     }
 
     async fn refresh_these(&self, due: &[Selector]) -> Result<(), StoreError> {
-        let dated = self.cache.date(self.clock.monotonic());
+        let dated = self.cache.date(self.clock.reading());
         // What takes longer could not be served any more.
         let loaded = within(self.cache.max_staleness(), self.load_readable(due, "refresh")).await;
         let (mut rows, unreadable) = loaded.map_err(|error| StoreError::new(Fault::TimedOut, error))??;
@@ -57,7 +57,7 @@ impl Inner {
 
     async fn refresh_owner(&self, owner: &OwnerId, rows: &[(Loaded, KeyIndex)], dated: Dated) {
         let Ok(ceiling) = self.ceiling(owner).await else { return };
-        let now = self.clock.monotonic();
+        let now = self.clock.reading();
         for (row, key) in rows {
             if let Some(age) = self.cache.age(&row.secret.selector, now) {
                 counters::age_when_refreshed(age);

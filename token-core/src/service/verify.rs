@@ -155,7 +155,7 @@ impl Tokens {
             Err(error) => return Found::Answer(Err(self.refused(error.into()))),
         };
         let now = inner.clock.reading();
-        let Some(snapshot) = inner.cache.get(&parsed.selector, now.monotonic) else { return Found::Miss(parsed) };
+        let Some(snapshot) = inner.cache.get(&parsed.selector, now) else { return Found::Miss(parsed) };
         // The MAC at every request: what is cached is what it is compared with, not that it was right.
         let right =
             inner.keyring.fits(snapshot.key, parsed.verifier, snapshot.token, snapshot.generation, &snapshot.digest);

@@ -112,6 +112,19 @@ async fn nothing_is_served_past_the_bound() {
     assert_eq!(here.verify(&minted).await.unwrap_err(), Reason::Revoked);
 }
 
+/// As on a machine that was suspended: the monotonic clock may have stood still with it.
+#[tokio::test]
+async fn nothing_is_served_past_the_bound_by_the_wall_clock_either() {
+    let (_, store) = weathered();
+    let world = World::on(Arc::clone(&store) as _).await;
+    let minted = world.create(&[]).await;
+    assert!(world.verify(&minted).await.is_ok());
+    world.clock.set_wall(world.now().checked_add(MAX_STALENESS).unwrap());
+    assert!(world.cached(&minted).is_none());
+    store.hook().set(&store.hook().down, true);
+    assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::StoreUnavailable);
+}
+
 #[tokio::test]
 async fn a_lowered_ceiling_takes_effect_within_the_bound() {
     let world = World::new().await;
