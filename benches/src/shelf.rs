@@ -88,7 +88,7 @@ impl TokenStore for Shelf {
         if cursor.is_some() {
             tokio::time::sleep(max_wait).await;
         }
-        Ok(Feed { subjects: Vec::new(), cursor: cursor.unwrap_or(Cursor(0)) })
+        Ok(Feed { changes: Vec::new(), cursor: cursor.unwrap_or(Cursor(0)) })
     }
 
     async fn claim(&self, _now: Time, _lease: Duration, _limit: u32) -> Result<Vec<Delivery>, StoreError> {

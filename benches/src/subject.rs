@@ -81,10 +81,11 @@ pub fn caller() -> Caller {
 ///
 /// # Errors
 /// If the store fails.
-pub async fn build(store: Arc<dyn TokenStore>, _keeping: Keeping) -> Result<(Tokens, Background), Trouble> {
+pub async fn build(store: Arc<dyn TokenStore>, keeping: Keeping) -> Result<(Tokens, Background), Trouble> {
     let policy = Policy { live_tokens_per_owner: u32::MAX, ..Policy::default() };
     let builder = Tokens::builder_on(store).prefix("acme_live").keyring(Keyring::parse(KEYS)?);
     let builder = builder.catalog(catalog()).initial_policy(policy);
+    let builder = builder.cache_size(keeping.snapshots).max_staleness(keeping.max_staleness);
     Ok(builder.build().await?)
 }
 
@@ -178,12 +179,8 @@ pub async fn verify(tokens: &Tokens, header: &[u8]) -> Result<Verified, Refusal>
 #[inline]
 #[must_use]
 pub fn verify_cached(tokens: &Tokens, header: &[u8]) -> Option<Result<Verified, Refusal>> {
-    use std::future::Future as _;
-    let future = std::pin::pin!(verify(tokens, header));
-    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-        std::task::Poll::Ready(done) => Some(done),
-        std::task::Poll::Pending => None,
-    }
+    let credential = credential(tokens, header);
+    tokens.authenticate_cached(credential.as_ref().map_err(|error| *error), caller())
 }
 
 /// The whole way of a request with a token that is cached: header, verification, scope, and its use counted. Whether it may pass.

@@ -131,7 +131,7 @@ impl Refusal {
             code,
             detail,
             scope: self.needed,
-            receipt: self.receipt.as_ref().map(|receipt| receipt.as_str()),
+            receipt: self.receipt().map(|receipt| receipt.as_str()),
         });
         let headers = &mut answer.headers;
         let realm = realm.as_str();
@@ -157,7 +157,8 @@ mod tests {
 
     fn answer(reason: Reason) -> Answer {
         let needed = (reason == Reason::InsufficientScope).then_some("projects:write");
-        Refusal { reason, needed, receipt: None }.answer(&Realm::default(), Sources::default())
+        let refusal = Refusal::without_receipt(reason);
+        needed.into_iter().fold(refusal, Refusal::needing).answer(&Realm::default(), Sources::default())
     }
 
     fn challenge(answer: &Answer) -> Option<&str> {

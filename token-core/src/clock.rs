@@ -1,8 +1,9 @@
 //! Time as the domain uses it: whole microseconds, read from an injected clock.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -102,19 +103,57 @@ impl<'de> Deserialize<'de> for Time {
 
 /// Where the time comes from. The service reads no other clock.
 pub trait Clock: Send + Sync + 'static {
-    /// The wall clock, UTC.
+    /// The wall clock, UTC: what expiry is judged by.
     fn now(&self) -> Time;
+
+    /// How long ago a moment was that stays the same while the clock lives, by a clock that is never set: what the age of
+    /// anything in memory is measured by. The operating system's, unless a clock has its own.
+    fn monotonic(&self) -> Duration {
+        system_monotonic()
+    }
+
+    /// Both clocks, for whoever needs both often: a clock may know one from the other for less than it costs to read both.
+    fn reading(&self) -> Reading {
+        Reading { wall: self.now(), monotonic: self.monotonic() }
+    }
+}
+
+/// What the two clocks show at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// See [`Clock::now`].
+    pub wall: Time,
+    /// See [`Clock::monotonic`].
+    pub monotonic: Duration,
 }
 
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     fn now(&self) -> Time {
         (**self).now()
     }
+
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
+    }
+
+    fn reading(&self) -> Reading {
+        (**self).reading()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the system's monotonic clock")]
+fn system_monotonic() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let now = Instant::now();
+    now.saturating_duration_since(*START.get_or_init(|| now))
 }
 
 /// The operating system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
+
+/// How long a wall clock that is set may go unnoticed by [`SystemClock::reading`].
+const SET_UNNOTICED_MAX: u64 = 100_000;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
@@ -123,6 +162,27 @@ impl Clock for SystemClock {
         // A clock that can't be believed, set before 1970 or after 9999, reads as the end of time: what expires has expired.
         let micros = since_epoch.map_or(i64::MAX, |span| i64::try_from(span.as_micros()).unwrap_or(i64::MAX));
         Time(micros.min(Time::MAX.0))
+    }
+
+    /// Reads the monotonic clock, and the wall clock as what it was last seen to be ahead of it, which is looked at again every
+    /// 100 ms.
+    fn reading(&self) -> Reading {
+        // By how much the wall clock is ahead, and when that was seen, in microseconds. Never 0 once it was.
+        static AHEAD: AtomicI64 = AtomicI64::new(0);
+        static SEEN: AtomicU64 = AtomicU64::new(0);
+        let monotonic = self.monotonic();
+        let micros = monotonic.as_secs() * 1_000_000 + u64::from(monotonic.subsec_micros());
+        let passed = i64::try_from(micros).unwrap_or(i64::MAX);
+        // Acquired, so that what it was seen to be is at least that new.
+        let seen = SEEN.load(Ordering::Acquire);
+        if seen != 0 && micros.saturating_sub(seen) < SET_UNNOTICED_MAX {
+            let wall = Time(passed.saturating_add(AHEAD.load(Ordering::Relaxed)).clamp(0, Time::MAX.0));
+            return Reading { wall, monotonic };
+        }
+        let wall = self.now();
+        AHEAD.store(wall.0 - passed, Ordering::Relaxed);
+        SEEN.store(micros.max(1), Ordering::Release);
+        Reading { wall, monotonic }
     }
 }
 
@@ -135,31 +195,79 @@ impl Clock for SystemClock {
 /// let clock = ManualClock::at("2027-01-31T00:00:00Z".parse()?);
 /// clock.advance(Duration::from_secs(60));
 /// assert_eq!(clock.now().to_string(), "2027-01-31T00:01:00Z");
+/// assert_eq!(clock.monotonic(), Duration::from_secs(60));
 /// # Ok::<(), token_core::TimeError>(())
 /// ```
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    wall: AtomicI64,
+    /// Nanoseconds.
+    monotonic: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that shows `time`.
     #[must_use]
     pub fn at(time: Time) -> ManualClock {
-        ManualClock(AtomicI64::new(time.0))
+        ManualClock { wall: AtomicI64::new(time.0), monotonic: AtomicU64::new(0) }
     }
 
-    /// Moves the clock to `time`, forward or back.
+    /// Lets the time come to `time`: what is in memory grows older by what lies between. A time that is past is only set, as by
+    /// [`set_wall`](ManualClock::set_wall).
     pub fn set(&self, time: Time) {
-        self.0.store(time.0, Ordering::SeqCst);
+        self.pass(time.since(self.now()));
+        self.set_wall(time);
     }
 
-    /// Moves the clock forward, at most to [`Time::MAX`].
+    /// Sets the wall clock forward or back, as an operator does. No time passes.
+    pub fn set_wall(&self, time: Time) {
+        self.wall.store(time.0, Ordering::SeqCst);
+    }
+
+    /// Lets time pass, by both clocks; the wall clock ends at [`Time::MAX`].
     pub fn advance(&self, span: Duration) {
-        self.set(self.now().checked_add(span).unwrap_or(Time::MAX));
+        self.pass(span);
+        self.set_wall(self.now().checked_add(span).unwrap_or(Time::MAX));
+    }
+
+    fn pass(&self, span: Duration) {
+        self.monotonic.fetch_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Time {
-        Time(self.0.load(Ordering::SeqCst))
+        Time(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.monotonic.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_of_the_system_shows_what_its_two_clocks_show() {
+        for _ in 0..1000 {
+            let before = (SystemClock.now(), SystemClock.monotonic());
+            let reading = SystemClock.reading();
+            assert!(reading.monotonic >= before.1 && reading.monotonic <= SystemClock.monotonic());
+            // The two tick apart by what passes between two reads, and by slewing.
+            assert!(reading.wall.since(before.0) < Duration::from_secs(1));
+            assert!(before.0.since(reading.wall) < Duration::from_secs(1));
+        }
+    }
+
+    #[test]
+    fn setting_the_wall_clock_lets_no_time_pass() {
+        let clock = ManualClock::at(Time::EPOCH);
+        clock.advance(Duration::from_secs(2));
+        clock.set_wall(Time::MAX);
+        assert_eq!(clock.reading(), Reading { wall: Time::MAX, monotonic: Duration::from_secs(2) });
+        clock.set(Time::EPOCH);
+        assert_eq!(clock.reading(), Reading { wall: Time::EPOCH, monotonic: Duration::from_secs(2) });
     }
 }

@@ -27,6 +27,8 @@ const PREFIX_MAX: usize = 24;
 pub struct TokenFormat {
     /// With its closing underscore.
     lead: Box<str>,
+    /// The checksum of the lead, from which that of a whole text goes on.
+    lead_checksum: u32,
 }
 
 /// A prefix that token text can't have.
@@ -80,7 +82,8 @@ impl TokenFormat {
         if prefix.len() > PREFIX_MAX || !letter_first || !words {
             return Err(PrefixError);
         }
-        Ok(TokenFormat { lead: format!("{prefix}_").into() })
+        let lead = format!("{prefix}_");
+        Ok(TokenFormat { lead_checksum: crc32fast::hash(lead.as_bytes()), lead: lead.into() })
     }
 
     /// The prefix, without the underscore that follows it.
@@ -146,15 +149,18 @@ impl TokenFormat {
     pub(crate) fn parse<'a>(&self, text: &'a [u8]) -> Result<Parsed<'a>, ParseError> {
         let body = text.strip_prefix(self.lead.as_bytes()).ok_or(ParseError::Prefix)?;
         let body: &[u8; BODY_LEN] = body.try_into().map_err(|_| ParseError::Length)?;
-        let selector = Selector::from_bytes(&body[..SELECTOR_LEN]).ok_or(ParseError::Alphabet)?;
-        if !base62::is_base62(&body[SELECTOR_LEN..]) {
+        if !base62::is_base62(body) {
             return Err(ParseError::Alphabet);
         }
-        let (covered, checksum) = text.split_at(text.len() - CHECKSUM_LEN);
-        if base62::encode_u32(crc32fast::hash(covered)) != checksum {
+        let (covered, checksum) = body.split_at(BODY_LEN - CHECKSUM_LEN);
+        let mut hasher = crc32fast::Hasher::new_with_initial(self.lead_checksum);
+        hasher.update(covered);
+        if base62::encode_u32(hasher.finalize()) != checksum {
             return Err(ParseError::Checksum);
         }
-        let verifier = body[SELECTOR_LEN..].first_chunk().ok_or(ParseError::Length)?;
+        let (selector, rest) = body.split_first_chunk().ok_or(ParseError::Length)?;
+        let selector = Selector::from_digits(*selector);
+        let verifier = rest.first_chunk().ok_or(ParseError::Length)?;
         Ok(Parsed { selector, verifier })
     }
 

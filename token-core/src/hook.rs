@@ -13,7 +13,7 @@ use futures_timer::Delay;
 pub(crate) enum HookError {
     #[error("a hook of the host panicked")]
     Panicked,
-    #[error("a hook of the host did not answer in time")]
+    #[error("no answer came in time")]
     TimedOut,
 }
 
@@ -30,11 +30,20 @@ pub(crate) async fn caught<T>(hook: impl Future<Output = T>) -> Result<T, HookEr
 
 /// The answer of a hook, or that it panicked or took longer than `limit`.
 pub(crate) async fn caught_within<T>(limit: Duration, hook: impl Future<Output = T>) -> Result<T, HookError> {
-    let mut hook = pin!(caught(hook));
-    let mut limit = pin!(Delay::new(limit));
-    poll_fn(|context| match hook.as_mut().poll(context) {
-        Poll::Ready(answer) => Poll::Ready(answer),
-        Poll::Pending => limit.as_mut().poll(context).map(|()| Err(HookError::TimedOut)),
+    within(limit, caught(hook)).await.flatten()
+}
+
+/// The answer, or that it took longer than `limit`.
+pub(crate) async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, HookError> {
+    let mut answer = pin!(answer);
+    // What is ready at once needs no timer.
+    let mut timer: Option<Delay> = None;
+    poll_fn(|context| match answer.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+        Poll::Pending => {
+            let timer = timer.get_or_insert_with(|| Delay::new(limit));
+            std::pin::Pin::new(timer).poll(context).map(|()| Err(HookError::TimedOut))
+        }
     })
     .await
 }

@@ -11,6 +11,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::mac::ShortMac;
 use crate::random::{Random, RandomError};
 use crate::secret::{Digest, Generation, Secret, VERIFIER_LEN};
 use crate::text::KeyId;
@@ -47,7 +48,7 @@ pub struct Keyring {
 
 struct Subkeys {
     id: KeyId,
-    digest: HmacSha256,
+    digest: ShortMac,
     seal: HmacSha256,
     receipt: XChaCha20Poly1305,
     check: KeyCheck,
@@ -179,6 +180,28 @@ impl Keyring {
         self.find(id).is_some()
     }
 
+    /// Where the key of this id is on the ring.
+    pub(crate) fn index(&self, id: &KeyId) -> Option<KeyIndex> {
+        let position = self.keys.iter().position(|key| key.id == *id)?;
+        u16::try_from(position).ok().map(KeyIndex)
+    }
+
+    pub(crate) fn id(&self, key: KeyIndex) -> &KeyId {
+        &self.keys[usize::from(key.0)].id
+    }
+
+    /// Whether the verifier is the one that a digest under this key was made of, in time that depends on neither.
+    pub(crate) fn fits(
+        &self,
+        key: KeyIndex,
+        verifier: &[u8; VERIFIER_LEN],
+        token: TokenId,
+        generation: Generation,
+        digest: &Digest,
+    ) -> bool {
+        self.keys[usize::from(key.0)].digest(verifier, token, generation).ct_eq(digest)
+    }
+
     fn find(&self, id: &KeyId) -> Option<&Subkeys> {
         self.keys.iter().find(|key| key.id == *id)
     }
@@ -191,16 +214,15 @@ impl Keyring {
     /// Whether the verifier is the one that the secret's digest was made of. Does the work of one digest whatever
     /// it is given: without a secret, or with one under an unknown key, on a decoy.
     pub(crate) fn verify(&self, verifier: &[u8; VERIFIER_LEN], secret: Option<&Secret>) -> Verdict {
-        let key = secret.and_then(|secret| self.find(&secret.key));
+        let key = secret.and_then(|secret| self.index(&secret.key));
         let (token, generation) =
             secret.map_or((TokenId::NIL, Generation::FIRST), |secret| (secret.token, secret.generation));
-        let presented = key.unwrap_or(&self.keys[0]).digest(verifier, token, generation);
         let stored = secret.map_or(Digest::from_bytes([0; 32]), |secret| secret.digest);
-        let equal = presented.ct_eq(&stored);
+        let equal = self.fits(key.unwrap_or(KeyIndex::CURRENT), verifier, token, generation, &stored);
         match (secret, key) {
             (None, _) => Verdict::Unknown,
             (Some(_), None) => Verdict::UnknownKey,
-            (Some(_), Some(key)) if equal => Verdict::Right { current_key: key.id == self.keys[0].id },
+            (Some(_), Some(key)) if equal => Verdict::Right(key),
             (Some(_), Some(_)) => Verdict::Wrong,
         }
     }
@@ -237,10 +259,19 @@ impl Keyring {
 
 const RECEIPT_CONTEXT: &[u8] = b"api-tokens/receipt/v1";
 
+/// Where a key is on its ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyIndex(u16);
+
+impl KeyIndex {
+    /// Of the key that makes everything new.
+    pub(crate) const CURRENT: KeyIndex = KeyIndex(0);
+}
+
 /// What the work on a verifier showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Right { current_key: bool },
+    Right(KeyIndex),
     Wrong,
     Unknown,
     UnknownKey,
@@ -277,7 +308,7 @@ impl Subkeys {
         let mut check = [0; 16];
         check.copy_from_slice(&subkey("check")?[..16]);
         Ok(Subkeys {
-            digest: keyed(&*subkey("digest")?)?,
+            digest: ShortMac::new(&*subkey("digest")?),
             seal: keyed(&*subkey("seal")?)?,
             receipt: XChaCha20Poly1305::new((&*subkey("receipt")?).into()),
             check: KeyCheck(check),
@@ -285,15 +316,15 @@ impl Subkeys {
         })
     }
 
-    /// 52 bytes of message, so two compressions with the keyed state ready.
     fn digest(&self, verifier: &[u8; VERIFIER_LEN], token: TokenId, generation: Generation) -> Digest {
-        let mac = self
-            .digest
-            .clone()
-            .chain_update(verifier)
-            .chain_update(token.as_bytes())
-            .chain_update(generation.number().to_be_bytes());
-        Digest::from_bytes(mac.finalize().into_bytes().into())
+        const TOKEN: usize = VERIFIER_LEN;
+        const GENERATION: usize = TOKEN + 16;
+        const END: usize = GENERATION + 4;
+        let mut message = [0; 64];
+        message[..TOKEN].copy_from_slice(verifier);
+        message[TOKEN..GENERATION].copy_from_slice(token.as_bytes());
+        message[GENERATION..END].copy_from_slice(&generation.number().to_be_bytes());
+        Digest::from_bytes(self.digest.finish::<END>(&mut message))
     }
 }
 

@@ -356,16 +356,16 @@ impl TokenStore for MemoryStore {
 
     async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError> {
         let Some(cursor) = cursor else {
-            return Ok(Feed { subjects: Vec::new(), cursor: Cursor(self.lock().last_cursor) });
+            return Ok(Feed { changes: Vec::new(), cursor: Cursor(self.lock().last_cursor) });
         };
         let mut timeout = pin!(Delay::new(max_wait));
         poll_fn(|context| {
             let mut state = self.lock();
             let new = state.changes.range(Cursor(cursor.0.saturating_add(1))..);
-            let subjects: Vec<Subject> = new.map(|(_, row)| row.subject.clone()).collect();
-            if !subjects.is_empty() || timeout.as_mut().poll(context).is_ready() {
-                let end = if subjects.is_empty() { cursor } else { Cursor(state.last_cursor) };
-                return Poll::Ready(Ok(Feed { subjects, cursor: end }));
+            let changes: Vec<(Cursor, Subject)> = new.map(|(at, row)| (*at, row.subject.clone())).collect();
+            if !changes.is_empty() || timeout.as_mut().poll(context).is_ready() {
+                let end = changes.last().map_or(cursor, |(last, _)| *last);
+                return Poll::Ready(Ok(Feed { changes, cursor: end }));
             }
             // One entry a waiter, however often it is polled.
             if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {

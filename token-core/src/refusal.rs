@@ -1,9 +1,13 @@
 //! Refusals: the exact reason for the log and the receipt, the class of it for the client.
 
 use std::fmt;
+use std::sync::OnceLock;
 
+use crate::clock::Time;
 use crate::format::ParseError;
 use crate::receipt::Receipt;
+use crate::service::Tokens;
+use crate::token::TokenId;
 
 /// Exactly why a request was refused. For logs, receipts and owners; the client is told the [`Class`] only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,6 +94,8 @@ const REASONS: [(Reason, &str, Class); 20] = [
 ];
 
 impl Reason {
+    pub(crate) const COUNT: usize = REASONS.len();
+
     /// Every reason there is.
     pub fn all() -> impl ExactSizeIterator<Item = Reason> {
         REASONS.iter().map(|(reason, ..)| *reason)
@@ -137,16 +143,42 @@ impl From<ParseError> for Reason {
     }
 }
 
-/// A refused request.
-#[derive(Debug, thiserror::Error)]
+/// A refused request: why, and what its receipt is made of once somebody asks for it.
+///
+/// A receipt costs more than all else of a refusal, and a flood of refusals is what someone else decides on: so it is made when
+/// the request is answered, once for each refusal.
+#[derive(thiserror::Error)]
 #[error("refused: {reason}")]
 pub struct Refusal {
     pub(crate) reason: Reason,
     pub(crate) needed: Option<&'static str>,
-    pub(crate) receipt: Option<Receipt>,
+    /// The token that was presented, if it is one of ours, and the moment that it was judged by. Boxed, so that what is refused
+    /// for nothing of ours stays small.
+    of: Option<Box<(TokenId, Time)>>,
+    issuer: Option<Tokens>,
+    receipt: OnceLock<Box<Option<Receipt>>>,
 }
 
 impl Refusal {
+    pub(crate) fn new(reason: Reason, issuer: &Tokens) -> Refusal {
+        Refusal { issuer: Some(issuer.clone()), ..Refusal::without_receipt(reason) }
+    }
+
+    pub(crate) fn without_receipt(reason: Reason) -> Refusal {
+        Refusal { reason, needed: None, of: None, issuer: None, receipt: OnceLock::new() }
+    }
+
+    /// Of a token that is ours, at a moment that was judged by.
+    pub(crate) fn of(mut self, token: TokenId, at: Time) -> Refusal {
+        self.of = Some(Box::new((token, at)));
+        self
+    }
+
+    pub(crate) fn needing(mut self, scope: &'static str) -> Refusal {
+        self.needed = Some(scope);
+        self
+    }
+
     /// Exactly why. Not for the client.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -165,10 +197,22 @@ impl Refusal {
         self.needed
     }
 
-    /// The receipt to hand to the client. `None` only if no random bytes could be had for it.
+    /// The receipt to hand to the client, the same one however often it is asked for. `None` only if no random bytes could be had
+    /// for it.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
-        self.receipt.as_ref()
+        let issue = |issuer: &Tokens| issuer.receipt_for(self.reason, self.of.as_deref().copied());
+        self.receipt.get_or_init(|| Box::new(self.issuer.as_ref().and_then(issue))).as_ref().as_ref()
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("reason", &self.reason)
+            .field("needed", &self.needed)
+            .field("of", &self.of)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One generation of a token's credential: what the client holds, and what the store keeps of it.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -15,8 +16,15 @@ pub(crate) const SELECTOR_LEN: usize = 16;
 pub(crate) const VERIFIER_LEN: usize = 32;
 
 /// The public half of a secret: 16 base62 digits (95 bits) by which the store finds it. Safe to log and to show.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector([u8; SELECTOR_LEN]);
+
+impl Hash for Selector {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        // Two words and no length: it is looked up at every request.
+        hasher.write_u128(u128::from_ne_bytes(self.0));
+    }
+}
 
 impl Selector {
     /// The selector of these digits, or `None` if they are not 16 of `0-9A-Za-z`.
@@ -26,6 +34,11 @@ impl Selector {
             return None;
         }
         digits.try_into().ok().map(Selector)
+    }
+
+    /// Of digits that were looked at already.
+    pub(crate) fn from_digits(digits: [u8; SELECTOR_LEN]) -> Selector {
+        Selector(digits)
     }
 
     /// The 16 digits, ASCII.

@@ -1,40 +1,122 @@
-//! A snapshot: all that decides about one secret, read at one moment. Immutable, so that it can be shared and cached.
+//! A snapshot: all that decides about one secret, read at one moment. Immutable and small, so that many can be kept.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::clock::Time;
-use crate::keyring::Keyring;
+use crate::keyring::{KeyIndex, Keyring};
+use crate::marks::{Begun, Place};
+use crate::network::Networks;
 use crate::refusal::Reason;
 use crate::scope::{Catalog, Rights};
 use crate::seal::BrokenSeal;
-use crate::secret::Secret;
+use crate::secret::{Digest, Generation, Selector};
 use crate::store::Loaded;
-use crate::token::{SecretRef, SecretState, Token, TokenState};
+use crate::text::{OwnerId, TokenName};
+use crate::token::TokenId;
 
+/// What verification and its answer need of a secret, its token and its owner, and nothing else of their rows.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) secret: Secret,
-    /// Trusted only where `sound` is.
-    pub(crate) token: Token,
-    /// The seals of token and owner, and the owner's standing, as they were when the snapshot was made.
+    pub(crate) token: TokenId,
+    pub(crate) generation: Generation,
+    pub(crate) selector: Selector,
+    pub(crate) key: KeyIndex,
+    pub(crate) digest: Digest,
+    pub(crate) dated: Dated,
+    /// Where a change of the token, and one of the owner, is marked.
+    pub(crate) places: [Place; 2],
+    /// The seals of token and owner, and whether the owner is there, as they were when the snapshot was made. Nothing else is
+    /// trusted where this is `Err`.
     sound: Result<(), Reason>,
     suspended: bool,
+    revoked: bool,
+    expires: End,
+    /// When the secret ends, its token aside.
+    ends: End,
+    /// The token's last change.
+    changed_at: Time,
+    networks: Option<Box<Networks>>,
+    pub(crate) name: TokenName,
+    pub(crate) owner: Arc<OwnerId>,
     /// The token's grants under its owner's ceiling.
     pub(crate) rights: Rights,
     pub(crate) catalog: Arc<Catalog>,
+    /// Each is asked for once for each snapshot.
+    pub(crate) refresh: Once,
+    pub(crate) redigest: Once,
+}
+
+pub(crate) type Shared = Arc<Snapshot>;
+
+/// When something was read, by the count of marks and by the monotonic clock, both taken before the store was asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dated {
+    pub(crate) begun: Begun,
+    pub(crate) at: Duration,
+}
+
+/// A moment from which on something is over, perhaps never: an `Option<Time>` in half of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End(i64);
+
+impl End {
+    const NEVER: End = End(i64::MAX);
+    const ALWAYS: End = End(i64::MIN);
+
+    fn at(end: Option<Time>) -> End {
+        end.map_or(End::NEVER, |end| End(end.as_micros()))
+    }
+
+    fn has_come(self, now: Time) -> bool {
+        now.as_micros() >= self.0
+    }
+
+    fn time(self) -> Option<Time> {
+        Time::from_micros(self.0)
+    }
+}
+
+/// Something that is to be asked for once.
+#[derive(Debug, Default)]
+pub(crate) struct Once(AtomicBool);
+
+impl Once {
+    /// Whether it is the first time.
+    pub(crate) fn first(&self) -> bool {
+        // Looked at before it is written: all but the first leave the cache line to those who read.
+        !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// It has not been asked for after all.
+    pub(crate) fn again(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// What a snapshot is made with, besides the rows.
+pub(crate) struct Making<'a> {
+    pub(crate) keyring: &'a Keyring,
+    pub(crate) catalog: &'a Arc<Catalog>,
+    pub(crate) key: KeyIndex,
+    pub(crate) dated: Dated,
+    pub(crate) places: [Place; 2],
+    pub(crate) owner: Arc<OwnerId>,
 }
 
 impl Snapshot {
     /// `ceiling` is `None` where the host does not know the owner or has deactivated it.
-    pub(crate) fn new(loaded: Loaded, ceiling: Option<&Rights>, keyring: &Keyring, catalog: &Arc<Catalog>) -> Snapshot {
-        let token = loaded.token.unverified().clone();
+    pub(crate) fn new(loaded: &Loaded, ceiling: Option<&Rights>, making: Making<'_>) -> Snapshot {
+        let Making { keyring, catalog, key, dated, places, owner } = making;
+        let (secret, token) = (&loaded.secret, loaded.token.unverified());
         let seals = loaded.token.check(keyring).map(drop).and_then(|()| match &loaded.owner {
             Some(owner) => owner.check(keyring).map(drop),
             None => Ok(()),
         });
         // A row of another owner, or of another token, is not this one's, whatever a database's collation takes for equal.
-        let belong = loaded.secret.token == token.id
+        let belong = secret.token == token.id
             && loaded.owner.as_ref().is_none_or(|owner| owner.unverified().id == token.owner);
         let known = loaded.owner.is_some() && ceiling.is_some();
         let sound = match seals {
@@ -44,15 +126,41 @@ impl Snapshot {
             Ok(()) if !known => Err(Reason::OwnerMissing),
             Ok(()) => Ok(()),
         };
+        let named = |named: &crate::token::SecretRef| {
+            named.generation == secret.generation && named.selector == secret.selector
+        };
+        let ends = match &token.superseded {
+            _ if named(&token.current) => End::NEVER,
+            Some(old) if named(&old.secret) => End::at(Some(old.until)),
+            _ => End::ALWAYS,
+        };
         let rights = ceiling.map(|ceiling| Rights::of(&token.grants, catalog).intersection(ceiling));
         Snapshot {
-            suspended: loaded.owner.is_some_and(|owner| owner.unverified().suspended_at.is_some()),
-            secret: loaded.secret,
-            token,
+            token: secret.token,
+            generation: secret.generation,
+            selector: secret.selector,
+            key,
+            digest: secret.digest,
+            dated,
+            places,
             sound,
+            suspended: loaded.owner.as_ref().is_some_and(|owner| owner.unverified().suspended_at.is_some()),
+            revoked: token.revoked_at.is_some(),
+            expires: End::at(token.expires_at),
+            ends,
+            changed_at: token.head.at,
+            networks: token.networks.clone().map(Box::new),
+            name: token.name.clone(),
+            owner,
             rights: rights.unwrap_or_default(),
             catalog: Arc::clone(catalog),
+            refresh: Once::default(),
+            redigest: Once::default(),
         }
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<Time> {
+        self.expires.time()
     }
 
     /// Whether the secret may be used, from this address at this moment, its verifier and the scope aside.
@@ -61,27 +169,26 @@ impl Snapshot {
         if self.sound == Err(Reason::BrokenSeal) {
             return Err(Reason::BrokenSeal);
         }
-        // A clock that was set back does not bring back what had ended by the token's last change.
-        let now = now.max(self.token.head.at);
-        let state = self.token.state(now);
-        if state == TokenState::Revoked {
+        if self.revoked {
             return Err(Reason::Revoked);
         }
-        if state == TokenState::Expired && self.sound == Err(Reason::UnknownKey) {
+        // A clock that was set back does not bring back what had ended by the token's last change.
+        let now = now.max(self.changed_at);
+        let expired = self.expires.has_come(now);
+        if expired && self.sound == Err(Reason::UnknownKey) {
             return Err(Reason::Expired);
         }
         self.sound?;
         if self.suspended {
             return Err(Reason::OwnerSuspended);
         }
-        if state == TokenState::Expired {
+        if expired {
             return Err(Reason::Expired);
         }
-        let secret = SecretRef { generation: self.secret.generation, selector: self.secret.selector };
-        if self.token.secret_state(secret, now) == SecretState::Ended {
+        if self.ends.has_come(now) {
             return Err(Reason::OverlapEnded);
         }
-        match (&self.token.networks, address) {
+        match (&self.networks, address) {
             (None, _) => Ok(()),
             (Some(_), None) => Err(Reason::AddressUnknown),
             (Some(networks), Some(address)) if networks.contain(address) => Ok(()),
@@ -89,5 +196,3 @@ impl Snapshot {
         }
     }
 }
-
-pub(crate) type Shared = Arc<Snapshot>;

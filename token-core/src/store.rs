@@ -69,6 +69,9 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// What has changed after `cursor`, in the order of the cursor, waiting up to `max_wait` for something to.
     /// `None` starts at the present end, at once and with nothing.
+    ///
+    /// A change may get its cursor before it commits, and then come to light before a cursor that was answered already: whoever
+    /// must miss nothing asks again from a cursor of some seconds ago now and then, and leaves out what it has seen.
     async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError>;
 
     /// Takes up to `limit` events that were not acknowledged, oldest first, for the time of the lease: until
@@ -194,8 +197,8 @@ pub struct Cursor(pub i64);
 /// A stretch of the log of changes.
 #[derive(Debug, Clone)]
 pub struct Feed {
-    /// Whose state changed, in order. A subject may come more than once.
-    pub subjects: Vec<Subject>,
+    /// What changed, in order: the place of each change, and whose state it was. A subject may come more than once.
+    pub changes: Vec<(Cursor, Subject)>,
     /// Where to go on.
     pub cursor: Cursor,
 }

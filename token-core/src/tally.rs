@@ -1,8 +1,13 @@
 //! The tally: usage counted in memory between two flushes, bounded.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
+
+use crate::by_thread::ByThread;
 use crate::clock::Time;
 use crate::refusal::Reason;
 use crate::secret::{Generation, Selector};
@@ -12,94 +17,158 @@ use crate::usage::{LastUse, Redigest, RefusalTally, Tallies, UseTally};
 /// Entries of each kind between two flushes. Overload drops counts, never requests.
 const ENTRIES_MAX: usize = 100_000;
 
-#[derive(Debug, Default)]
-pub(crate) struct Tally(Mutex<Counts>);
+/// What a thread's map of uses or refusals may hold and be emptied where it is, so that what is counted again after a flush is
+/// counted without allocating.
+const KEPT: usize = 1024;
 
 #[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counts: ByThread<Mutex<Counts>>,
+    /// The entries of all threads.
+    uses: AtomicUsize,
+    refusals: AtomicUsize,
+    redigests: Mutex<HashMap<Selector, Redigest>>,
+    dropped: AtomicU64,
+}
+
+/// What one thread has counted. Only the flush ever meets it there.
+#[derive(Debug, Default)]
 struct Counts {
-    uses: HashMap<(TokenId, Generation, Time), (u64, LastUse)>,
-    refusals: HashMap<(TokenId, Reason, Time), u64>,
-    redigests: HashMap<Selector, Redigest>,
-    dropped: u64,
+    uses: HashMap<Key<Generation>, (u64, LastUse), RandomState>,
+    refusals: HashMap<Key<Reason>, u64, RandomState>,
+}
+
+/// What is counted apart: a token, one of its secrets or a reason, an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<T>(TokenId, T, Time);
+
+impl<T> Hash for Key<T> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        // Half of an id is random already, and what else there is to a key has few values.
+        let [.., a, b, c, d, e, f, g, h] = *self.0.as_bytes();
+        hasher.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+    }
 }
 
 impl Tally {
     pub(crate) fn used(&self, token: TokenId, generation: Generation, last: LastUse) {
-        self.with(|counts| counts.add_use((token, generation, last.at.hour()), 1, last));
+        self.add_use(&mut self.own(), Key(token, generation, last.at.hour()), 1, last);
     }
 
     pub(crate) fn refused(&self, token: TokenId, reason: Reason, at: Time) {
-        self.with(|counts| counts.add_refusal((token, reason, at.hour()), 1));
+        self.add_refusal(&mut self.own(), Key(token, reason, at.hour()), 1);
     }
 
     pub(crate) fn redigested(&self, redigest: Redigest) {
-        self.with(|counts| {
-            if counts.redigests.len() < ENTRIES_MAX {
-                counts.redigests.insert(redigest.selector, redigest);
-            }
-        });
+        let mut redigests = lock(&self.redigests);
+        if redigests.len() < ENTRIES_MAX {
+            redigests.insert(redigest.selector, redigest);
+        }
     }
 
     /// Takes everything counted so far, sorted, and how many counts were dropped.
     pub(crate) fn take(&self) -> (Tallies, u64) {
-        let counts = self.with(std::mem::take);
-        let mut uses: Vec<UseTally> = counts
-            .uses
-            .into_iter()
-            .map(|((token, generation, hour), (count, last))| UseTally { token, generation, hour, count, last })
-            .collect();
-        uses.sort_by_key(|tally| (tally.token, tally.generation, tally.hour));
-        let mut refusals: Vec<RefusalTally> = counts
-            .refusals
-            .into_iter()
-            .map(|((token, reason, hour), count)| RefusalTally { token, reason, hour, count })
-            .collect();
-        refusals.sort_by_key(|tally| (tally.token, tally.reason, tally.hour));
-        let mut redigests: Vec<Redigest> = counts.redigests.into_values().collect();
+        let mut uses = Vec::new();
+        let mut refusals = Vec::new();
+        for counts in self.counts.all() {
+            let mut counts = lock(counts);
+            let before = (uses.len(), refusals.len());
+            empty_into(&mut counts.uses, &mut uses);
+            empty_into(&mut counts.refusals, &mut refusals);
+            self.uses.fetch_sub(uses.len() - before.0, Ordering::Relaxed);
+            self.refusals.fetch_sub(refusals.len() - before.1, Ordering::Relaxed);
+        }
+        uses.sort_unstable_by_key(|(key, _)| *key);
+        uses.dedup_by(|(key, more), (first, (count, last))| {
+            *key == *first && {
+                *count += more.0;
+                *last = later(*last, more.1);
+                true
+            }
+        });
+        refusals.sort_unstable_by_key(|(key, _)| *key);
+        refusals.dedup_by(|(key, more), (first, count)| {
+            *key == *first && {
+                *count += *more;
+                true
+            }
+        });
+        let mut redigests: Vec<Redigest> = std::mem::take(&mut *lock(&self.redigests)).into_values().collect();
         redigests.sort_by_key(|redigest| redigest.selector);
-        (Tallies { uses, refusals, redigests }, counts.dropped)
+        let tallies = Tallies {
+            uses: uses
+                .into_iter()
+                .map(|(Key(token, generation, hour), (count, last))| UseTally { token, generation, hour, count, last })
+                .collect(),
+            refusals: refusals
+                .into_iter()
+                .map(|(Key(token, reason, hour), count)| RefusalTally { token, reason, hour, count })
+                .collect(),
+            redigests,
+        };
+        (tallies, self.dropped.swap(0, Ordering::Relaxed))
     }
 
     /// Puts back what could not be written.
     pub(crate) fn put_back(&self, tallies: Tallies) {
-        self.with(|counts| {
-            for tally in tallies.uses {
-                counts.add_use((tally.token, tally.generation, tally.hour), tally.count, tally.last);
-            }
-            for tally in tallies.refusals {
-                counts.add_refusal((tally.token, tally.reason, tally.hour), tally.count);
-            }
-            for redigest in tallies.redigests {
-                counts.redigests.entry(redigest.selector).or_insert(redigest);
-            }
-        });
+        let mut counts = self.own();
+        for tally in tallies.uses {
+            self.add_use(&mut counts, Key(tally.token, tally.generation, tally.hour), tally.count, tally.last);
+        }
+        for tally in tallies.refusals {
+            self.add_refusal(&mut counts, Key(tally.token, tally.reason, tally.hour), tally.count);
+        }
+        drop(counts);
+        let mut redigests = lock(&self.redigests);
+        for redigest in tallies.redigests {
+            redigests.entry(redigest.selector).or_insert(redigest);
+        }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Counts) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn own(&self) -> MutexGuard<'_, Counts> {
+        lock(self.counts.own())
+    }
+
+    fn add_use(&self, counts: &mut Counts, key: Key<Generation>, count: u64, last: LastUse) {
+        if let Some((counted, latest)) = counts.uses.get_mut(&key) {
+            *counted += count;
+            *latest = later(*latest, last);
+        } else if self.admit(&self.uses, count) {
+            counts.uses.insert(key, (count, last));
+        }
+    }
+
+    fn add_refusal(&self, counts: &mut Counts, key: Key<Reason>, count: u64) {
+        if let Some(counted) = counts.refusals.get_mut(&key) {
+            *counted += count;
+        } else if self.admit(&self.refusals, count) {
+            counts.refusals.insert(key, count);
+        }
+    }
+
+    /// Whether there is room for one more entry; its counts are dropped if not.
+    fn admit(&self, entries: &AtomicUsize, count: u64) -> bool {
+        let room = entries.fetch_add(1, Ordering::Relaxed) < ENTRIES_MAX;
+        if !room {
+            entries.fetch_sub(1, Ordering::Relaxed);
+            self.dropped.fetch_add(count, Ordering::Relaxed);
+        }
+        room
     }
 }
 
-impl Counts {
-    fn add_use(&mut self, key: (TokenId, Generation, Time), count: u64, last: LastUse) {
-        if self.uses.len() >= ENTRIES_MAX && !self.uses.contains_key(&key) {
-            self.dropped += count;
-            return;
-        }
-        let entry = self.uses.entry(key).or_insert((0, last));
-        entry.0 += count;
-        if last.at >= entry.1.at {
-            entry.1 = last;
-        }
-    }
+/// The later of two uses; of two at one moment, the second.
+fn later(a: LastUse, b: LastUse) -> LastUse {
+    if b.at >= a.at { b } else { a }
+}
 
-    fn add_refusal(&mut self, key: (TokenId, Reason, Time), count: u64) {
-        if self.refusals.len() >= ENTRIES_MAX && !self.refusals.contains_key(&key) {
-            self.dropped += count;
-            return;
-        }
-        *self.refusals.entry(key).or_insert(0) += count;
-    }
+/// A map that has grown large is taken as it is: its thread may be waiting.
+fn empty_into<K, V>(map: &mut HashMap<K, V, RandomState>, all: &mut Vec<(K, V)>) {
+    if map.len() <= KEPT { all.extend(map.drain()) } else { all.extend(std::mem::take(map)) }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -125,6 +194,25 @@ mod tests {
     }
 
     #[test]
+    fn what_threads_have_counted_apart_is_one_count() {
+        let tally = Tally::default();
+        let token = TokenId::from_bytes([1; 16]);
+        std::thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        tally.used(token, Generation::FIRST, LastUse { at: Time::EPOCH, address: None });
+                        tally.refused(token, Reason::Expired, Time::EPOCH);
+                    }
+                });
+            }
+        });
+        let (all, dropped) = tally.take();
+        assert_eq!((all.uses.len(), all.uses[0].count), (1, 400));
+        assert_eq!((all.refusals.len(), all.refusals[0].count, dropped), (1, 400, 0));
+    }
+
+    #[test]
     fn an_overload_is_bounded_and_counted() {
         let tally = Tally::default();
         for number in 0..ENTRIES_MAX as u128 + 5 {
@@ -132,5 +220,8 @@ mod tests {
         }
         let (all, dropped) = tally.take();
         assert_eq!((all.refusals.len(), dropped), (ENTRIES_MAX, 5));
+        // Room again, once they are taken.
+        tally.refused(TokenId::NIL, Reason::Expired, Time::EPOCH);
+        assert_eq!((tally.take().0.refusals.len(), tally.take().1), (1, 0));
     }
 }

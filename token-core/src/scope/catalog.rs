@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::text::TextError;
 
 use super::grant::{Grants, ScopeName, check_scope_name};
@@ -130,7 +132,7 @@ impl ScopeSet {
 #[derive(Debug, Clone)]
 pub struct Catalog {
     defs: Vec<ScopeDef>,
-    by_name: HashMap<&'static str, ScopeIndex>,
+    by_name: HashMap<&'static str, ScopeIndex, RandomState>,
     /// For each scope: itself and all it implies, followed to the end.
     closures: Vec<ScopeSet>,
 }
@@ -170,7 +172,7 @@ impl Catalog {
     /// [`CatalogError`] with the first declaration that is wrong.
     pub fn new(defs: impl IntoIterator<Item = ScopeDef>) -> Result<Catalog, CatalogError> {
         let defs: Vec<ScopeDef> = defs.into_iter().collect();
-        let mut by_name = HashMap::new();
+        let mut by_name = HashMap::default();
         for (index, def) in defs.iter().enumerate() {
             check_scope_name(def.name).map_err(|error| CatalogError::Name { name: def.name, error })?;
             let index = u8::try_from(index).map_err(|_| CatalogError::TooMany)?;

@@ -1,4 +1,4 @@
-//! The work between requests: flushing usage and delivering events.
+//! The work between requests: flushing usage, following changes, refreshing snapshots and delivering events.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -10,16 +10,21 @@ use std::time::Duration;
 use futures_timer::Delay;
 
 use crate::audit::AuditSink;
+use crate::counters;
 use crate::event::Subject;
 use crate::hook::caught_within;
-use crate::store::{Cursor, Delivery, StoreError};
+use crate::store::{Delivery, StoreError};
 use crate::tally::Tally;
 use crate::usage::Tallies;
 
 use super::Tokens;
+use super::follow::{Follower, Told};
 
 /// How often usage is flushed, and how long a change may wait to be noticed.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long the feed is left alone when it told of nothing, and when it failed.
+const FEED_PAUSE: Duration = Duration::from_millis(10);
+const FEED_RETRY: Duration = Duration::from_millis(250);
 /// Events taken at once, and how long they are kept from other nodes meanwhile.
 const DELIVERY_BATCH: u32 = 100;
 const DELIVERY_LEASE: Duration = Duration::from_secs(30);
@@ -37,7 +42,7 @@ const DELIVERY_LIMIT: Duration = Duration::from_secs(10);
 /// # drop(tokens); Ok(())
 /// # }
 /// ```
-#[must_use = "spawn the background, or usage is not stored and events are not delivered"]
+#[must_use = "spawn the background, or usage is not stored, events are not delivered, and changes elsewhere are noticed late"]
 pub struct Background {
     worker: Worker,
     running: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -48,18 +53,19 @@ pub struct Background {
 struct Worker {
     tokens: Tokens,
     sink: Option<Arc<dyn AuditSink>>,
+    follower: Arc<async_lock::Mutex<Follower>>,
 }
 
 impl Background {
     pub(super) fn new(tokens: Tokens, sink: Option<Arc<dyn AuditSink>>) -> Background {
-        Background { worker: Worker { tokens, sink }, running: None, turned: AtomicBool::new(false) }
+        Background { worker: Worker { tokens, sink, follower: Arc::default() }, running: None, turned: AtomicBool::new(false) }
     }
 
-    /// One round by hand, for tests and for hosts without a runtime: stores the usage counted so far and delivers the events
-    /// that wait.
+    /// One round by hand, for tests and for hosts without a runtime: stores the usage counted so far, notices what others have
+    /// changed since the round before, refreshes what is due, and delivers the events that wait.
     ///
     /// # Errors
-    /// [`StoreError`] if the store failed; usage is kept for the next round. A failing sink is logged, and its event is
+    /// [`StoreError`] if the store failed in any of that; usage is kept for the next round. A failing sink is logged, and its event is
     /// delivered again once its lease has ended.
     pub async fn turn(&self) -> Result<(), StoreError> {
         self.turned.store(true, Ordering::Relaxed);
@@ -77,8 +83,8 @@ impl Drop for Background {
     fn drop(&mut self) {
         if self.running.is_none() && !self.turned.load(Ordering::Relaxed) {
             tracing::warn!(
-                "the background was dropped without being run: usage is not stored and events are not delivered; spawn it: \
-                 tokio::spawn(background)"
+                "the background was dropped without being run: usage is not stored, events are not delivered, and changes \
+                 elsewhere are noticed late; spawn it: tokio::spawn(background)"
             );
         }
     }
@@ -101,15 +107,26 @@ impl Tokens {
     pub async fn flush(&self) -> Result<(), StoreError> {
         let inner = &*self.0;
         let _flushing = inner.flushing.lock().await;
+        inner.counters.publish();
+        counters::sizes(inner.cache.len(), inner.loads.waited_for());
         let (tallies, dropped) = inner.tally.take();
         if dropped > 0 {
+            counters::dropped(dropped);
             tracing::warn!(dropped, "usage came faster than it could be stored; some counts were dropped");
         }
         if tallies.is_empty() {
             return Ok(());
         }
         let unwritten = Unwritten { tally: &inner.tally, tallies };
+        let Tallies { uses, refusals, redigests } = &unwritten.tallies;
+        let span = tracing::debug_span!(
+            "flush",
+            uses = uses.len(),
+            refusals = refusals.len(),
+            redigests = redigests.len()
+        );
         inner.store.record(&unwritten.tallies).await?;
+        span.in_scope(|| tracing::trace!("usage was stored"));
         unwritten.written();
         Ok(())
     }
@@ -134,15 +151,24 @@ impl Drop for Unwritten<'_> {
 }
 
 impl Worker {
-    /// Flushes and delivers, side by side: a sink that hangs keeps no usage from being stored.
+    /// All side by side: a sink that hangs keeps no usage from being stored, and a store that hangs over one thing may still
+    /// answer another.
     async fn run(self) {
+        let changed = AtomicBool::new(true);
         let mut flushing = pin!(self.keep_flushing());
-        let mut delivering = pin!(self.keep_delivering());
+        let mut refreshing = pin!(self.keep_refreshing());
+        let mut following = pin!(self.keep_following(&changed));
+        let mut delivering = pin!(self.keep_delivering(&changed));
         poll_fn(|context| {
-            // Neither ever ends: whatever the one answers, it is the other's turn.
-            match flushing.as_mut().poll(context) {
-                Poll::Pending | Poll::Ready(()) => delivering.as_mut().poll(context),
+            // None of them ever ends. The last looks at what the one before it has left.
+            let parts: [Pin<&mut (dyn Future<Output = ()> + Send)>; 4] =
+                [flushing.as_mut(), refreshing.as_mut(), following.as_mut(), delivering.as_mut()];
+            for part in parts {
+                if part.poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
             }
+            Poll::Pending
         })
         .await
     }
@@ -154,39 +180,54 @@ impl Worker {
         }
     }
 
-    async fn keep_delivering(&self) {
-        let Some(sink) = &self.sink else { return std::future::pending().await };
-        let mut cursor = None;
+    async fn keep_refreshing(&self) {
+        let inner = &*self.tokens.0;
+        // Often enough that what becomes due at half of its time is back well before its end.
+        let tick = (inner.cache.max_staleness() / 20).min(Duration::from_millis(250));
         loop {
+            Delay::new(tick).await;
+            report(inner.refresh().await);
+        }
+    }
+
+    async fn keep_following(&self, changed: &AtomicBool) {
+        let mut follower = self.follower.lock().await;
+        loop {
+            match follower.step(&self.tokens.0).await {
+                Ok(Told::News) => changed.store(true, Ordering::Relaxed),
+                // Whatever the store makes of the wait it was given.
+                Ok(Told::Nothing) => Delay::new(FEED_PAUSE).await,
+                Err(error) => {
+                    report(Err(error));
+                    Delay::new(FEED_RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn keep_delivering(&self, changed: &AtomicBool) {
+        let Some(sink) = &self.sink else { return std::future::pending().await };
+        loop {
+            let mut interval = pin!(Delay::new(INTERVAL));
+            // Whoever sets it is polled by the same task, just before.
+            poll_fn(|context| {
+                if changed.swap(false, Ordering::Relaxed) { Poll::Ready(()) } else { interval.as_mut().poll(context) }
+            })
+            .await;
             report(self.deliver(&**sink).await);
-            cursor = self.wait(cursor).await;
         }
     }
 
     async fn turn(&self) -> Result<(), StoreError> {
+        let inner = &*self.tokens.0;
         let flushed = self.tokens.flush().await;
+        let followed = self.follower.lock().await.catch_up(inner).await;
+        let refreshed = inner.refresh().await;
         let delivered = match &self.sink {
             Some(sink) => self.deliver(&**sink).await,
             None => Ok(()),
         };
-        flushed.and(delivered)
-    }
-
-    /// Waits for a change or for the interval to pass, whichever is first.
-    async fn wait(&self, cursor: Option<Cursor>) -> Option<Cursor> {
-        match self.tokens.0.store.changes(cursor, INTERVAL).await {
-            Ok(feed) => {
-                if cursor.is_none() {
-                    Delay::new(INTERVAL).await;
-                }
-                Some(feed.cursor)
-            }
-            Err(_) => {
-                // Reported by the next delivery, which asks the same store.
-                Delay::new(INTERVAL).await;
-                cursor
-            }
-        }
+        flushed.and(followed).and(refreshed).and(delivered)
     }
 
     async fn deliver(&self, sink: &dyn AuditSink) -> Result<(), StoreError> {

@@ -1,17 +1,21 @@
 //! Building the service: what must be chosen, and what must agree with the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand_core::CryptoRng;
 
 use crate::answer::{Realm, RealmError};
 use crate::audit::AuditSink;
 use crate::bearer::Sources;
+use crate::cache::Cache;
 use crate::ceiling::{Ceilings, NoCeilings};
 use crate::clock::{Clock, SystemClock};
+use crate::counters::Counters;
 use crate::event::{EventHead, Subject};
 use crate::format::{PrefixError, TokenFormat};
 use crate::keyring::Keyring;
+use crate::loads::{Limits, Loads};
 use crate::policy::{Policy, PolicyError, PolicyRow};
 use crate::random::Random;
 use crate::scope::{Catalog, CatalogError, ScopeDef};
@@ -22,6 +26,18 @@ use crate::text::KeyId;
 
 use super::keys::check_keys;
 use super::{Background, Inner, POLICY_KEY, Tokens};
+
+/// Snapshots that are kept unless another number is chosen: some 40 MB of them.
+const CACHE_SIZE: usize = 100_000;
+
+/// How old they may grow unless something else is chosen.
+const MAX_STALENESS: Duration = Duration::from_secs(5);
+
+/// What may be chosen: what is refreshed more often than that is no cache, and what lives longer no bound.
+const MAX_STALENESS_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+
+/// A few loads keep a database busy, and what waits meanwhile is one load.
+const LOADS: Limits = Limits { under_way: 4, batch: 512, waited_for: 10_000 };
 
 /// The keyring has not been chosen yet.
 #[derive(Debug)]
@@ -52,6 +68,8 @@ struct Choices {
     random: Random,
     realm: Option<String>,
     sources: Sources,
+    cache_size: usize,
+    max_staleness: Duration,
 }
 
 impl std::fmt::Debug for Choices {
@@ -76,6 +94,9 @@ pub enum BuildError {
     /// The realm can't be put into a header.
     #[error(transparent)]
     Realm(#[from] RealmError),
+    /// A snapshot may grow neither that old nor that young.
+    #[error("max_staleness: use 100 milliseconds to 1 hour")]
+    MaxStaleness,
     /// The key of this id is not the one that the store was used with. Every token would be refused.
     #[error(
         "key {id} differs from the key {id} that this store was used with; put the right key back, or give the new one another id"
@@ -130,6 +151,8 @@ impl Tokens {
                 random: Random::Os,
                 realm: None,
                 sources: Sources::default(),
+                cache_size: CACHE_SIZE,
+                max_staleness: MAX_STALENESS,
             },
         }
     }
@@ -179,6 +202,21 @@ impl<K> Builder<K> {
         self
     }
 
+    /// How many snapshots of verified tokens are kept in memory, at most; at least 1. 100,000 if it is not chosen.
+    pub fn cache_size(mut self, snapshots: usize) -> Self {
+        self.choices.cache_size = snapshots;
+        self
+    }
+
+    /// The bound on how long anything that was changed elsewhere may go unnoticed, whatever fails: a token that was revoked by
+    /// another process, an owner's ceiling that was lowered. What this process changes it notices at once, and what others
+    /// change it is told of within moments, while the background runs and the store answers; the bound holds without
+    /// either. 100 milliseconds to 1 hour; 5 seconds if it is not chosen.
+    pub fn max_staleness(mut self, bound: Duration) -> Self {
+        self.choices.max_staleness = bound;
+        self
+    }
+
     /// The source of randomness, for tests. Every token of a service with a known source is known.
     pub fn rng(mut self, rng: impl CryptoRng + Send + 'static) -> Self {
         self.choices.random = Random::injected(rng);
@@ -209,6 +247,9 @@ impl Builder<Keyring> {
         let catalog = Catalog::new(choices.scopes)?;
         let realm = choices.realm.as_deref().map_or(Ok(Realm::default()), Realm::new)?;
         choices.policy.check()?;
+        if !MAX_STALENESS_RANGE.contains(&choices.max_staleness) {
+            return Err(BuildError::MaxStaleness);
+        }
         let store = &*choices.store;
         check_keys(&keyring, store, choices.clock.now()).await?;
         // A policy that is gone while its history is there was taken away: no other comes in its place but from an admin.
@@ -226,6 +267,9 @@ impl Builder<Keyring> {
             ceilings: choices.ceilings,
             clock: choices.clock,
             random: choices.random,
+            cache: Cache::new(choices.cache_size, choices.max_staleness),
+            loads: Loads::new(LOADS),
+            counters: Counters::default(),
             tally: Tally::default(),
             flushing: async_lock::Mutex::new(()),
             realm,

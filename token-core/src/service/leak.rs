@@ -120,7 +120,7 @@ impl Inner {
                 return Ok(Judgement::Done(Leaked::Unknown));
             }
             Verdict::UnknownKey => return Err(BrokenSeal::UnknownKey.into()),
-            Verdict::Right { .. } => {}
+            Verdict::Right(_) => {}
         }
         let id = loaded.secret.token;
         let secret = SecretRef { generation: loaded.secret.generation, selector: loaded.secret.selector };

@@ -325,10 +325,24 @@ impl<T> Plan<T> {
     }
 }
 
+/// A change that may be stored by the time this is dropped.
+struct Changed<'a> {
+    inner: &'a Inner,
+    subject: &'a Subject,
+}
+
+impl Drop for Changed<'_> {
+    fn drop(&mut self) {
+        self.inner.cache.invalidate(self.subject);
+    }
+}
+
 impl Inner {
     /// Commits, and commits the same again while it is not known whether that happened: its id tells.
     async fn commit(&self, change: &Change) -> Result<Committed, ManageError> {
         const TRIES: u32 = 4;
+        // When all is said, or when nobody waits to hear it: what is cached of the subject may be what it was before.
+        let _changed = Changed { inner: self, subject: &change.event.subject };
         let mut unknown = false;
         let mut tried = 1;
         loop {

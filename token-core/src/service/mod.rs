@@ -3,11 +3,14 @@
 mod background;
 mod builder;
 mod error;
+mod follow;
 mod keys;
 mod leak;
+mod load;
 mod manage;
 mod plan;
 mod read;
+mod refresh;
 mod verify;
 
 use std::fmt;
@@ -16,18 +19,24 @@ use std::time::Duration;
 
 use crate::answer::Realm;
 use crate::bearer::Sources;
+use crate::cache::Cache;
 use crate::ceiling::Ceilings;
 use crate::clock::{Clock, Time};
+use crate::counters::Counters;
 use crate::format::TokenFormat;
 use crate::hook::caught_within;
 use crate::keyring::Keyring;
+use crate::loads::Loads;
 use crate::policy::{Policy, PolicyRow};
 use crate::random::Random;
 use crate::scope::{Catalog, Rights};
 use crate::seal::{BrokenSeal, Sealed};
+use crate::secret::Selector;
 use crate::store::{StoreError, TokenStore};
 use crate::tally::Tally;
 use crate::text::OwnerId;
+
+use load::Answer;
 
 pub use background::Background;
 pub use builder::{BuildError, Builder, NoKeyring};
@@ -52,6 +61,9 @@ struct Inner {
     ceilings: Arc<dyn Ceilings>,
     clock: Arc<dyn Clock>,
     random: Random,
+    cache: Cache,
+    loads: Loads<Selector, Answer>,
+    counters: Counters,
     tally: Tally,
     /// Held while usage is stored, so that a flush at shutdown waits for one that is under way.
     flushing: async_lock::Mutex<()>,

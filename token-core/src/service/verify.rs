@@ -6,13 +6,12 @@ use std::sync::Arc;
 use crate::bearer::{Credential, CredentialError};
 use crate::clock::Time;
 use crate::format::Parsed;
-use crate::keyring::Verdict;
+use crate::keyring::KeyIndex;
 use crate::receipt::Receipt;
 use crate::refusal::{Reason, Refusal};
-use crate::scope::{Resources, Rights, Scope, ScopeDef};
-use crate::secret::{Secret, Selector};
+use crate::scope::{Resources, Scope, ScopeDef};
+use crate::secret::Selector;
 use crate::snapshot::{Shared, Snapshot};
-use crate::store::Loaded;
 use crate::text::{OwnerId, TokenName};
 use crate::token::TokenId;
 use crate::usage::{LastUse, Redigest};
@@ -35,6 +34,12 @@ impl Caller {
     }
 }
 
+/// What can be said without the store.
+enum Found<'a> {
+    Answer(Result<Verified, Refusal>),
+    Miss(Parsed<'a>),
+}
+
 /// A token that was verified for one request.
 #[derive(Debug, Clone)]
 pub struct Verified {
@@ -47,31 +52,31 @@ impl Verified {
     /// The token's id.
     #[must_use]
     pub fn token_id(&self) -> TokenId {
-        self.snapshot.token.id
+        self.snapshot.token
     }
 
     /// Whom the token acts for.
     #[must_use]
     pub fn owner(&self) -> &OwnerId {
-        &self.snapshot.token.owner
+        &self.snapshot.owner
     }
 
     /// What people call the token.
     #[must_use]
     pub fn name(&self) -> &TokenName {
-        &self.snapshot.token.name
+        &self.snapshot.name
     }
 
     /// The selector of the secret that was presented; safe to log.
     #[must_use]
     pub fn selector(&self) -> Selector {
-        self.snapshot.secret.selector
+        self.snapshot.selector
     }
 
     /// When the token ends; `None` is never.
     #[must_use]
     pub fn expires_at(&self) -> Option<Time> {
-        self.snapshot.token.expires_at
+        self.snapshot.expires_at()
     }
 
     /// Whether the token, under its owner's ceiling, allows the scope on every resource.
@@ -113,43 +118,106 @@ impl Tokens {
         credential: Result<Credential<'_>, CredentialError>,
         caller: Caller,
     ) -> Result<Verified, Refusal> {
+        let credential = credential.as_ref().map_err(|error| *error);
+        match self.from_cache(credential, caller) {
+            Found::Answer(answer) => answer,
+            Found::Miss(parsed) => self.load_and_verify(&parsed, caller).await,
+        }
+    }
+
+    /// What [`authenticate`](Tokens::authenticate) would answer, if that takes no asking of the store: for an adapter to try before
+    /// it makes a future. `None` on a miss, of which nothing is tallied.
+    ///
+    /// The store is not asked for what is malformed, nor for a secret that was verified within the bound of
+    /// [`Builder::max_staleness`](crate::Builder::max_staleness) and not changed since, as far as this process knows.
+    pub fn authenticate_cached(
+        &self,
+        credential: Result<&Credential<'_>, CredentialError>,
+        caller: Caller,
+    ) -> Option<Result<Verified, Refusal>> {
+        match self.from_cache(credential, caller) {
+            Found::Answer(answer) => Some(answer),
+            Found::Miss(_) => None,
+        }
+    }
+
+    fn from_cache<'a>(
+        &self,
+        credential: Result<&'a Credential<'_>, CredentialError>,
+        caller: Caller,
+    ) -> Found<'a> {
         let inner = &*self.0;
-        let credential = credential.map_err(|error| self.refuse(error))?;
-        let parsed = inner.format.parse(credential.expose_secret()).map_err(|error| inner.refuse(error.into()))?;
-        let loaded = inner.load(parsed.selector).await.map_err(|reason| inner.refuse(reason))?;
-        // The MAC first and always: whoever does not know the secret gets the same work and the same answer for every selector.
-        let verdict = inner.keyring.verify(parsed.verifier, loaded.as_ref().map(|loaded| &loaded.secret));
-        let Some(loaded) = loaded else { return Err(inner.refuse(Reason::UnknownSelector)) };
-        let token = loaded.secret.token;
-        let at = inner.clock.now();
-        let refuse = |reason| inner.refuse_token(reason, Some(token), at, None);
-        match verdict {
-            Verdict::Right { .. } => {}
-            Verdict::Wrong | Verdict::Unknown => return Err(refuse(Reason::WrongVerifier)),
-            Verdict::UnknownKey => return Err(refuse(loaded.without_key(at))),
-        }
-        let ceiling = inner.ceiling(&loaded.token.unverified().owner).await;
-        // Where the host does not answer, what is dead anyway is refused as that.
-        let (ceiling, answered) = match ceiling {
-            Ok(ceiling) => (ceiling, Ok(())),
-            Err(_) => (Some(Rights::default()), Err(Reason::CeilingUnavailable)),
+        let credential = match credential {
+            Ok(credential) => credential,
+            Err(error) => return Found::Answer(Err(self.refuse(error))),
         };
-        let snapshot = Shared::new(Snapshot::new(loaded, ceiling.as_ref(), &inner.keyring, &inner.catalog));
-        snapshot.standing(caller.address, at).and(answered).map_err(refuse)?;
-        if verdict == (Verdict::Right { current_key: false }) {
-            inner.remake_digest(&parsed, &snapshot.secret);
+        let parsed = match inner.format.parse(credential.expose_secret()) {
+            Ok(parsed) => parsed,
+            Err(error) => return Found::Answer(Err(self.refused(error.into()))),
+        };
+        let now = inner.clock.reading();
+        let Some(snapshot) = inner.cache.get(&parsed.selector, now.monotonic) else { return Found::Miss(parsed) };
+        // The MAC at every request: what is cached is what it is compared with, not that it was right.
+        let right =
+            inner.keyring.fits(snapshot.key, parsed.verifier, snapshot.token, snapshot.generation, &snapshot.digest);
+        let standing = if right { snapshot.standing(caller.address, now.wall) } else { Err(Reason::WrongVerifier) };
+        Found::Answer(match standing {
+            Ok(()) => {
+                inner.counters.accepted_on_hit();
+                Ok(self.verified(&parsed, snapshot, now.wall, caller))
+            }
+            Err(reason) => {
+                inner.counters.refused_on_hit();
+                Err(self.refused_token(reason, snapshot.token, now.wall, None))
+            }
+        })
+    }
+
+    pub(super) fn verified(&self, parsed: &Parsed<'_>, snapshot: Shared, at: Time, caller: Caller) -> Verified {
+        if snapshot.key != KeyIndex::CURRENT && snapshot.redigest.first() {
+            self.0.remake_digest(parsed, &snapshot);
         }
-        Ok(Verified { snapshot, at, address: caller.address })
+        Verified { snapshot, at, address: caller.address }
+    }
+
+    /// The receipt of a refusal, of the present moment unless it was judged by another.
+    pub(crate) fn receipt_for(&self, reason: Reason, of: Option<(TokenId, Time)>) -> Option<Receipt> {
+        let inner = &*self.0;
+        let at = of.map_or_else(|| inner.clock.now(), |(_, at)| at);
+        Receipt::issue(&inner.keyring, &inner.random, at, of.map(|(token, _)| token), reason)
+            .map_err(|error| tracing::error!(error = %error, "no receipt could be made for a refusal"))
+            .ok()
     }
 
     /// The refusal of a request that carries no credential that can be read: for a handler that an anonymous request may not
     /// reach.
     #[must_use]
     pub fn refuse(&self, error: CredentialError) -> Refusal {
-        self.0.refuse(match error {
+        self.refused(match error {
             CredentialError::Missing => Reason::NoCredential,
             CredentialError::Malformed => Reason::MalformedRequest,
         })
+    }
+
+    /// A refusal that names no token of ours. Cheap: there may be any number of them.
+    pub(super) fn refused(&self, reason: Reason) -> Refusal {
+        self.0.counters.refused(reason);
+        tracing::debug!(%reason, "request refused");
+        Refusal::new(reason, self)
+    }
+
+    /// A refusal of a token of ours, which is tallied.
+    pub(super) fn refused_token(
+        &self,
+        reason: Reason,
+        token: TokenId,
+        at: Time,
+        needed: Option<&'static str>,
+    ) -> Refusal {
+        self.0.counters.refused(reason);
+        self.0.tally.refused(token, reason, at);
+        tracing::debug!(%reason, %token, needed, "request refused");
+        needed.into_iter().fold(Refusal::new(reason, self).of(token, at), Refusal::needing)
     }
 
     /// Checks that a verified token has the scope on every resource. A refusal is tallied here.
@@ -190,50 +258,26 @@ impl Tokens {
                 "a route needs a scope that the catalog does not declare; nothing is allowed there"
             );
         }
-        let id = token.snapshot.secret.token;
-        self.0.refuse_token(Reason::InsufficientScope, Some(id), token.at, Some(scope.name))
+        let id = token.snapshot.token;
+        self.refused_token(Reason::InsufficientScope, id, token.at, Some(scope.name))
     }
 
     /// Tallies a use: called once for each request that a verified token was let through.
     pub fn tally_use(&self, token: &Verified) {
         let inner = &*self.0;
-        let secret = &token.snapshot.secret;
-        inner.tally.used(secret.token, secret.generation, LastUse { at: token.at, address: token.address });
+        let snapshot = &*token.snapshot;
+        inner.tally.used(snapshot.token, snapshot.generation, LastUse { at: token.at, address: token.address });
     }
 }
 
 impl Inner {
-    /// The rows that decide about a secret; `None` if there is no such secret.
-    async fn load(&self, selector: Selector) -> Result<Option<Loaded>, Reason> {
-        let loaded = self.store.load(&[selector]).await.map_err(|error| {
-            tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the token store did not answer");
-            Reason::StoreUnavailable
-        })?;
-        Ok(loaded.into_iter().find(|loaded| loaded.secret.selector == selector))
-    }
-
     /// Makes the digest of a secret under the current key, for the next flush to store.
-    fn remake_digest(&self, parsed: &Parsed<'_>, secret: &Secret) {
+    fn remake_digest(&self, parsed: &Parsed<'_>, snapshot: &Snapshot) {
         self.tally.redigested(Redigest {
-            selector: secret.selector,
-            from: secret.key.clone(),
+            selector: snapshot.selector,
+            from: self.keyring.id(snapshot.key).clone(),
             to: self.keyring.current().clone(),
-            digest: self.keyring.digest(parsed.verifier, secret.token, secret.generation),
+            digest: self.keyring.digest(parsed.verifier, snapshot.token, snapshot.generation),
         });
-    }
-
-    fn refuse(&self, reason: Reason) -> Refusal {
-        self.refuse_token(reason, None, self.clock.now(), None)
-    }
-
-    fn refuse_token(&self, reason: Reason, token: Option<TokenId>, at: Time, needed: Option<&'static str>) -> Refusal {
-        if let Some(token) = token {
-            self.tally.refused(token, reason, at);
-        }
-        tracing::debug!(%reason, token = token.map(tracing::field::display), needed, "request refused");
-        let receipt = Receipt::issue(&self.keyring, &self.random, at, token, reason)
-            .map_err(|error| tracing::error!(error = %error, "no receipt could be made for a refusal"))
-            .ok();
-        Refusal { reason, needed, receipt }
     }
 }

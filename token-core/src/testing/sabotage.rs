@@ -384,8 +384,8 @@ impl TokenStore for Sabotaged {
     async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError> {
         let mut feed = self.inner.changes(cursor, max_wait).await?;
         match self.breaks {
-            Promise::FeedTellsEveryChange => drop(feed.subjects.pop()),
-            Promise::FeedWakesOrTimesOut if max_wait > Duration::ZERO => feed.subjects.clear(),
+            Promise::FeedTellsEveryChange => drop(feed.changes.pop()),
+            Promise::FeedWakesOrTimesOut if max_wait > Duration::ZERO => feed.changes.clear(),
             _ => {}
         }
         Ok(feed)

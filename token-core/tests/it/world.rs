@@ -22,6 +22,9 @@ token_core::scopes! {
 
 pub(crate) const KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
+/// The default.
+pub(crate) const MAX_STALENESS: std::time::Duration = std::time::Duration::from_secs(5);
+
 pub(crate) fn start() -> Time {
     "2027-01-31T12:00:00Z".parse().unwrap()
 }

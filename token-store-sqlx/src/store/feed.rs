@@ -21,7 +21,7 @@ impl SqlStore {
         let Some(cursor) = cursor else {
             let end = "SELECT coalesce(max(id), 0) AS id FROM api_token_changes";
             let end = self.all(end.into(), &[], |row| row.need_int("id").map(Cursor)).await?;
-            return Ok(Feed { subjects: Vec::new(), cursor: end.first().copied().unwrap_or(Cursor(0)) });
+            return Ok(Feed { changes: Vec::new(), cursor: end.first().copied().unwrap_or(Cursor(0)) });
         };
         self.listener.get_or_init(|| {
             let (dialect, bell) = (self.dialect.clone(), self.bell.clone());
@@ -38,12 +38,12 @@ impl SqlStore {
             let left = max_wait.saturating_sub(started.elapsed());
             match changes.last() {
                 // Something was committed, and not after the cursor: its number is from before.
-                None if rung || left.is_zero() => return Ok(Feed { subjects: Vec::new(), cursor }),
+                None if rung || left.is_zero() => return Ok(Feed { changes: Vec::new(), cursor }),
                 // Told or not, it looks again.
                 None => rung = timeout(left.min(self.dialect.poll()), bell).await.is_ok(),
                 Some((cursor, _)) => {
                     let cursor = *cursor;
-                    return Ok(Feed { subjects: changes.into_iter().map(|(_, subject)| subject).collect(), cursor });
+                    return Ok(Feed { changes, cursor });
                 }
             }
         }

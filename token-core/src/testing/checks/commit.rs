@@ -35,7 +35,8 @@ pub(in crate::testing) async fn event_and_change_commit_together(store: Arc<dyn 
     same("the secrets", &store.load(&[secret.selector]).await?.len(), &1)?;
     ensure(store.owner(&token.owner).await?.is_some(), || "the owner was not stored".into())?;
     let feed = store.changes(Some(start), std::time::Duration::ZERO).await?;
-    same("the feed", &feed.subjects, &vec![subject.clone()])?;
+    let told: Vec<Subject> = feed.changes.into_iter().map(|(_, subject)| subject).collect();
+    same("the feed", &told, &vec![subject.clone()])?;
 
     // A rotation brings its secret along.
     let secret = sample.secret(token.id, crate::Generation::new(2).ok_or("no generation")?)?;

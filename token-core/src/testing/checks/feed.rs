@@ -18,7 +18,7 @@ pub(in crate::testing) async fn feed_tells_every_change(store: Arc<dyn TokenStor
     let sample = Sample::new()?;
     let (before, _) = sample.stored(&*store, "u1", "before").await?;
     let start = store.changes(None, LEASE).await?;
-    ensure(start.subjects.is_empty(), || "the present end tells of changes".into())?;
+    ensure(start.changes.is_empty(), || "the present end tells of changes".into())?;
     let (token, _) = sample.stored(&*store, "u1", "after").await?;
     let (change, _) = sample.rename(&before, "renamed")?;
     sample.done(&*store, &change).await?;
@@ -32,22 +32,28 @@ pub(in crate::testing) async fn feed_tells_every_change(store: Arc<dyn TokenStor
     // A store may answer in stretches.
     while seen.len() < all.len() {
         let feed = store.changes(Some(cursor), Duration::ZERO).await?;
-        ensure(!feed.subjects.is_empty(), || format!("the feed ends at {seen:?} instead of {all:?}"))?;
+        ensure(!feed.changes.is_empty(), || format!("the feed ends at {seen:?} instead of {all:?}"))?;
         ensure(feed.cursor > cursor, || "the cursor does not move on".into())?;
+        let places = feed.changes.iter().map(|(place, _)| *place);
+        ensure(places.is_sorted_by(|a, b| a < b), || "the changes are not in the order of their cursors".into())?;
+        let (first, last) = (feed.changes.first().map(|change| change.0), feed.changes.last().map(|change| change.0));
+        ensure(first > Some(cursor), || "a change comes twice".into())?;
+        same("where the feed goes on", &Some(feed.cursor), &last)?;
         cursor = feed.cursor;
-        seen.extend(feed.subjects);
+        seen.extend(feed.changes.into_iter().map(|(_, subject)| subject));
     }
     same("the feed", &seen, &all)?;
     let rest = store.changes(Some(cursor), Duration::ZERO).await?;
-    same("the feed after its end", &rest.subjects, &Vec::new())?;
-    same("the feed again", &store.changes(Some(start.cursor), Duration::ZERO).await?.subjects.first(), &all.first())
+    same("the feed after its end", &rest.changes, &Vec::new())?;
+    let again = store.changes(Some(start.cursor), Duration::ZERO).await?;
+    same("the feed again", &again.changes.first().map(|(_, subject)| subject), &all.first())
 }
 
 pub(in crate::testing) async fn feed_wakes_or_times_out(store: Arc<dyn TokenStore>) -> Checked {
     let sample = Sample::new()?;
     let cursor = store.changes(None, Duration::ZERO).await?.cursor;
     let nothing = store.changes(Some(cursor), Duration::from_millis(30)).await?;
-    same("a feed on which nothing happens", &nothing.subjects, &Vec::new())?;
+    same("a feed on which nothing happens", &nothing.changes, &Vec::new())?;
     same("its cursor", &nothing.cursor, &cursor)?;
     // Would take an hour if the change did not wake it; the suite's own time limit is what fails then.
     let waiting = store.changes(Some(cursor), Duration::from_secs(3600));
@@ -56,7 +62,8 @@ pub(in crate::testing) async fn feed_wakes_or_times_out(store: Arc<dyn TokenStor
         sample.stored(&*store, "u1", "wakes").await
     };
     let (feed, stored) = join(waiting, changing).await;
-    same("the feed that was woken", &feed?.subjects, &vec![Subject::Token(stored?.0.id)])
+    let told: Vec<Subject> = feed?.changes.into_iter().map(|(_, subject)| subject).collect();
+    same("the feed that was woken", &told, &vec![Subject::Token(stored?.0.id)])
 }
 
 fn claimed(deliveries: &[Delivery]) -> Vec<(Subject, u64)> {
