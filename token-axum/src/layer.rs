@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
-use token_core::{CredentialError, Reason, Refusal, Scope, Tokens, Verified};
+use token_core::{Credential, CredentialError, Reason, Refusal, Scope, Tokens, Verified};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -116,23 +116,38 @@ impl Rules {
         self.except.iter().any(|except| **except == *path)
     }
 
-    async fn admit(&self, parts: &Parts) -> Result<Admission, Refusal> {
-        if let Some(token) = self.verified_before(parts) {
-            return self.check_scopes(token).map(|()| Admission::Before);
+    /// What can be said at once, without a future: `None` if the store has to be asked.
+    fn admit_at_once(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Result<Admission, Refusal>> {
+        if let Some(token) = self.verified_before(extensions) {
+            return Some(self.check_scopes(token).map(|()| Admission::Before));
         }
-        let values = |name| parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        let credential = self.tokens.sources().read(values(AUTHORIZATION), values(X_API_KEY));
+        let credential = self.read_credential(headers);
         if self.anonymous && matches!(credential, Err(CredentialError::Missing)) {
-            return Ok(Admission::Anonymous);
+            return Some(Ok(Admission::Anonymous));
         }
-        let verified = self.tokens.authenticate(credential, caller(&parts.extensions)).await;
+        let credential = credential.as_ref().map_err(|error| *error);
+        self.tokens.authenticate_cached(credential, caller(extensions)).map(|verified| self.judge(verified))
+    }
+
+    /// What the store has to be asked for, of a request that nothing could be said of at once.
+    async fn admit(&self, parts: &Parts) -> Result<Admission, Refusal> {
+        let credential = self.read_credential(&parts.headers);
+        self.judge(self.tokens.authenticate(credential, caller(&parts.extensions)).await)
+    }
+
+    fn read_credential<'a>(&self, headers: &'a HeaderMap) -> Result<Credential<'a>, CredentialError> {
+        let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        self.tokens.sources().read(values(AUTHORIZATION), values(X_API_KEY))
+    }
+
+    fn judge(&self, verified: Result<Verified, Refusal>) -> Result<Admission, Refusal> {
         let token = verified.inspect_err(say_if_address_unknown)?;
         self.check_scopes(&token)?;
         Ok(Admission::Verified(token))
     }
 
-    fn verified_before<'a>(&self, parts: &'a Parts) -> Option<&'a Verified> {
-        let passed = parts.extensions.get::<Passed>()?;
+    fn verified_before<'a>(&self, extensions: &'a Extensions) -> Option<&'a Verified> {
+        let passed = extensions.get::<Passed>()?;
         // The token of another service means nothing here.
         passed.token.as_ref().filter(|_| passed.tokens.is_same(&self.tokens))
     }
@@ -200,6 +215,16 @@ where
         if self.rules.excepts(request.uri().path()) {
             return TokenFuture { stage: Stage::Running { response: self.inner.call(request), used: None } };
         }
+        match self.rules.admit_at_once(request.headers(), request.extensions()) {
+            Some(Ok(admission)) => {
+                let used = admission.note(&self.rules, request.extensions_mut());
+                return TokenFuture { stage: Stage::Running { response: self.inner.call(request), used } };
+            }
+            Some(Err(refusal)) => {
+                return TokenFuture { stage: Stage::Refused { refusal, rules: Arc::clone(&self.rules) } };
+            }
+            None => {}
+        }
         // The service that was polled ready is the one to call; a clone of it need not be ready.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
@@ -236,6 +261,7 @@ pin_project! {
         S: Service<Request<B>>,
     {
         // The request's body waits outside of the boxed future, so that it may be of any type.
+        Refused { refusal: Refusal, rules: Arc<Rules> },
         Verifying { verification: Verification, rules: Arc<Rules>, waiting: Option<(S, B)> },
         Running { #[pin] response: S::Future, used: Option<Use> },
     }
@@ -252,16 +278,14 @@ where
         let mut stage = self.project().stage;
         loop {
             let next = match stage.as_mut().project() {
+                StageProjection::Refused { refusal, rules } => return Poll::Ready(Ok(refuse(refusal, rules))),
                 StageProjection::Verifying { verification, rules, waiting } => {
                     let (mut parts, admission) = ready!(verification.as_mut().poll(context));
                     let admission = match admission {
                         Ok(admission) => admission,
-                        Err(refusal) => {
-                            let tokens = &rules.tokens;
-                            return Poll::Ready(Ok(respond(refusal.answer(tokens.realm(), tokens.sources()))));
-                        }
+                        Err(refusal) => return Poll::Ready(Ok(refuse(&refusal, rules))),
                     };
-                    let used = admission.note(rules, &mut parts);
+                    let used = admission.note(rules, &mut parts.extensions);
                     // Taken once: the verification is over, and is not polled again.
                     let Some((mut inner, body)) = waiting.take() else { return Poll::Pending };
                     Stage::Running { response: inner.call(Request::from_parts(parts, body)), used }
@@ -279,15 +303,19 @@ where
     }
 }
 
+fn refuse<R: From<String>>(refusal: &Refusal, rules: &Rules) -> Response<R> {
+    respond(refusal.answer(rules.tokens.realm(), rules.tokens.sources()))
+}
+
 impl Admission {
     /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
-    fn note(self, rules: &Arc<Rules>, parts: &mut Parts) -> Option<Use> {
+    fn note(self, rules: &Arc<Rules>, extensions: &mut Extensions) -> Option<Use> {
         let token = match self {
             Admission::Before => return None,
             Admission::Anonymous => None,
             Admission::Verified(token) => Some(token),
         };
-        parts.extensions.insert(Passed { tokens: rules.tokens.clone(), token: token.clone() });
+        extensions.insert(Passed { tokens: rules.tokens.clone(), token: token.clone() });
         token.map(|token| Use { rules: Arc::clone(rules), token, counts: true })
     }
 }

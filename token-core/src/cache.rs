@@ -5,6 +5,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use concurrent_queue::ConcurrentQueue;
@@ -14,9 +15,10 @@ use quick_cache::{OptionsBuilder, UnitWeighter};
 
 use crate::event::Subject;
 use crate::marks::{Begun, Marks, Place};
+use crate::near::{self, Held};
 use crate::owners::Owners;
 use crate::secret::Selector;
-use crate::snapshot::{Dated, Shared};
+use crate::snapshot::{Dated, Shared, Snapshot};
 use crate::text::OwnerId;
 use crate::token::TokenId;
 
@@ -27,16 +29,21 @@ const PLACES: u32 = 16_384;
 const DUE_MAX: usize = 16_384;
 
 pub(crate) struct Cache {
+    /// Which one it is, where a thread keeps what is of several. Never 0.
+    id: u64,
     snapshots: quick_cache::sync::Cache<Selector, Shared, UnitWeighter, RandomState>,
     marks: Marks,
     hasher: RandomState,
     owners: Owners,
     due: ConcurrentQueue<Selector>,
     max_staleness: Duration,
+    /// The age at which a snapshot that is in use is due.
+    refresh_at: Duration,
 }
 
 impl Cache {
     pub(crate) fn new(size: usize, max_staleness: Duration) -> Cache {
+        static CACHES: AtomicU64 = AtomicU64::new(0);
         let size = size.max(1);
         let options = OptionsBuilder::new().estimated_items_capacity(size).weight_capacity(size as u64).build();
         let snapshots = match options {
@@ -56,27 +63,38 @@ impl Cache {
             ),
         };
         Cache {
+            id: CACHES.fetch_add(1, Ordering::Relaxed) + 1,
             snapshots,
             marks: Marks::new(PLACES),
             hasher: RandomState::default(),
             owners: Owners::default(),
             due: ConcurrentQueue::bounded(DUE_MAX.min(size)),
             max_staleness,
+            refresh_at: max_staleness / 2,
         }
     }
 
     /// The snapshot of a selector, if it may be served at this moment of the monotonic clock. Allocates nothing, and waits for
     /// no other that only reads.
-    pub(crate) fn get(&self, selector: &Selector, now: Duration) -> Option<Shared> {
+    pub(crate) fn get(&self, selector: &Selector, now: Duration) -> Option<Held> {
+        let age = |snapshot: &Snapshot| now.saturating_sub(snapshot.dated.at);
+        let stands = |snapshot: &Snapshot| self.stands(snapshot.places, snapshot.dated.begun);
+        // What a thread keeps it does not refresh: past half of its time it looks here for what has come after it.
+        let kept = near::find(self.id, selector, |kept| age(kept) <= self.refresh_at && stands(kept));
+        if kept.is_some() {
+            return kept;
+        }
         let snapshot = self.snapshots.get(selector)?;
-        let age = now.saturating_sub(snapshot.dated.at);
-        if age >= self.max_staleness || !self.stands(snapshot.places, snapshot.dated.begun) {
+        let age = age(&snapshot);
+        if age >= self.max_staleness || !stands(&snapshot) {
             return None;
         }
-        if age > self.max_staleness / 2 && snapshot.refresh.first() && self.due.push(*selector).is_err() {
+        if age <= self.refresh_at {
+            near::meet(self.id, &snapshot);
+        } else if snapshot.refresh.first() && self.due.push(*selector).is_err() {
             snapshot.refresh.again();
         }
-        Some(snapshot)
+        Some(Held::Shared(snapshot))
     }
 
     /// Keeps a snapshot of a secret whose MAC was right. Such selectors are the service's own, so nobody else decides what is

@@ -152,10 +152,10 @@ impl TokenFormat {
         if !base62::is_base62(body) {
             return Err(ParseError::Alphabet);
         }
-        let (covered, checksum) = body.split_at(BODY_LEN - CHECKSUM_LEN);
+        let (covered, checksum) = body.split_last_chunk().ok_or(ParseError::Length)?;
         let mut hasher = crc32fast::Hasher::new_with_initial(self.lead_checksum);
         hasher.update(covered);
-        if base62::encode_u32(hasher.finalize()) != checksum {
+        if u64::from(hasher.finalize()) != base62::decode_six(checksum) {
             return Err(ParseError::Checksum);
         }
         let (selector, rest) = body.split_first_chunk().ok_or(ParseError::Length)?;

@@ -87,6 +87,7 @@ mod loads;
 mod mac;
 mod marks;
 mod memory;
+mod near;
 mod network;
 mod owner;
 mod owners;

@@ -166,13 +166,10 @@ impl Digest {
     /// once and not for each of 32 bytes.
     #[must_use]
     pub fn ct_eq(&self, other: &Digest) -> bool {
+        let ((ours, []), (theirs, [])) = (self.0.as_chunks(), other.0.as_chunks()) else { return false };
         let mut difference = 0_u64;
-        for (a, b) in self.0.chunks_exact(8).zip(other.0.chunks_exact(8)) {
-            let mut word = [0; 8];
-            for (byte, (x, y)) in word.iter_mut().zip(a.iter().zip(b)) {
-                *byte = x ^ y;
-            }
-            difference |= u64::from_ne_bytes(word);
+        for (a, b) in ours.iter().zip(theirs) {
+            difference |= u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
         }
         difference.ct_eq(&0).into()
     }

@@ -10,6 +10,7 @@ use crate::counters;
 use crate::format::Parsed;
 use crate::keyring::{KeyIndex, Verdict};
 use crate::loads::Turn;
+use crate::near::Held;
 use crate::refusal::{Reason, Refusal};
 use crate::scope::Rights;
 use crate::secret::Selector;
@@ -64,7 +65,7 @@ impl Tokens {
         match accepted {
             Ok(made) => {
                 inner.counters.accepted_on_miss();
-                Ok(self.verified(parsed, Arc::clone(&made.snapshot), now.wall, caller))
+                Ok(self.verified(parsed, Held::Shared(Arc::clone(&made.snapshot)), now.wall, caller))
             }
             Err(reason) => Err(self.refused_token(reason, token, now.wall, None)),
         }

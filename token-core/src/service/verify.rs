@@ -7,11 +7,12 @@ use crate::bearer::{Credential, CredentialError};
 use crate::clock::Time;
 use crate::format::Parsed;
 use crate::keyring::KeyIndex;
+use crate::near::Held;
 use crate::receipt::Receipt;
 use crate::refusal::{Reason, Refusal};
 use crate::scope::{Resources, Scope, ScopeDef};
 use crate::secret::Selector;
-use crate::snapshot::{Shared, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::text::{OwnerId, TokenName};
 use crate::token::TokenId;
 use crate::usage::{LastUse, Redigest};
@@ -43,7 +44,7 @@ enum Found<'a> {
 /// A token that was verified for one request.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    snapshot: Shared,
+    snapshot: Held,
     at: Time,
     address: Option<IpAddr>,
 }
@@ -141,6 +142,8 @@ impl Tokens {
         }
     }
 
+    // Inlined, or every verification copies its answer once more.
+    #[inline(always)]
     fn from_cache<'a>(
         &self,
         credential: Result<&'a Credential<'_>, CredentialError>,
@@ -173,7 +176,7 @@ impl Tokens {
         })
     }
 
-    pub(super) fn verified(&self, parsed: &Parsed<'_>, snapshot: Shared, at: Time, caller: Caller) -> Verified {
+    pub(super) fn verified(&self, parsed: &Parsed<'_>, snapshot: Held, at: Time, caller: Caller) -> Verified {
         if snapshot.key != KeyIndex::CURRENT && snapshot.redigest.first() {
             self.0.remake_digest(parsed, &snapshot);
         }

@@ -43,6 +43,14 @@ pub trait Hook: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Before the store is asked for these secrets, after [`before`](Hook::before).
+    async fn loading(&self, _selectors: &[Selector]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What the store tells of changes, to be altered: some come to light late.
+    fn told(&self, _feed: &mut Feed) {}
+
     /// After the store has answered. An error is the answer instead, as if the store's had been lost on the way.
     async fn after(&self, _call: Call) -> Result<(), StoreError> {
         Ok(())
@@ -142,7 +150,10 @@ macro_rules! around {
 #[async_trait]
 impl<H: Hook> TokenStore for HookedStore<H> {
     async fn load(&self, selectors: &[Selector]) -> Result<Vec<Loaded>, StoreError> {
-        around!(self, Load, self.inner.load(selectors))
+        around!(self, Load, async {
+            self.hook.loading(selectors).await?;
+            self.inner.load(selectors).await
+        })
     }
 
     async fn commit(&self, change: &Change) -> Result<Committed, StoreError> {
@@ -178,7 +189,9 @@ impl<H: Hook> TokenStore for HookedStore<H> {
     }
 
     async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError> {
-        around!(self, Changes, self.inner.changes(cursor, max_wait))
+        let mut feed: Feed = around!(self, Changes, self.inner.changes(cursor, max_wait))?;
+        self.hook.told(&mut feed);
+        Ok(feed)
     }
 
     async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError> {

@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod background;
+mod caching;
 mod conformance;
 mod faults;
+mod feed;
 mod keys;
 mod leaks;
+mod loading;
 mod longer_lives;
 mod management;
 mod rights;
 mod rotation;
 mod secrecy;
+mod store;
+mod stress;
 mod verification;
 mod world;

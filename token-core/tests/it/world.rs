@@ -71,6 +71,11 @@ impl World {
         World::with(store, |builder| builder).await
     }
 
+    /// Another service on a store that is shared, with randomness of its own.
+    pub(crate) async fn elsewhere(store: Arc<dyn TokenStore>) -> World {
+        World::with(store, |builder| builder.rng(ChaCha20Rng::from_seed([2; 32]))).await
+    }
+
     pub(crate) async fn with(
         store: Arc<dyn TokenStore>,
         choose: impl FnOnce(Builder<Keyring>) -> Builder<Keyring>,
@@ -114,13 +119,24 @@ impl World {
     }
 
     pub(crate) async fn present(&self, text: &str) -> Result<Verified, Reason> {
-        let credential = Credential::Borrowed(text.as_bytes());
-        self.tokens.authenticate(Ok(credential), Caller::default()).await.map_err(|refusal| refusal.reason())
+        present(&self.tokens, text).await
+    }
+
+    /// What the cache alone says of it; `None` if it says nothing.
+    pub(crate) fn cached(&self, minted: &Minted) -> Option<Result<Verified, Reason>> {
+        let credential = Credential::Borrowed(text(minted).as_bytes());
+        let answer = self.tokens.authenticate_cached(Ok(&credential), Caller::default());
+        answer.map(|answer| answer.map_err(|refusal| refusal.reason()))
     }
 
     pub(crate) fn now(&self) -> Time {
         self.clock.now()
     }
+}
+
+pub(crate) async fn present(tokens: &Tokens, text: &str) -> Result<Verified, Reason> {
+    let credential = Credential::Borrowed(text.as_bytes());
+    tokens.authenticate(Ok(credential), Caller::default()).await.map_err(|refusal| refusal.reason())
 }
 
 pub(crate) fn text(minted: &Minted) -> &str {
@@ -145,6 +161,10 @@ pub(crate) fn request(scopes: &[&str]) -> NewToken {
 
 pub(crate) fn name(name: &str) -> TokenName {
     TokenName::new(name).unwrap()
+}
+
+pub(crate) fn seconds(seconds: u64) -> std::time::Duration {
+    std::time::Duration::from_secs(seconds)
 }
 
 pub(crate) fn minutes(minutes: u64) -> std::time::Duration {
