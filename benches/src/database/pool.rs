@@ -8,7 +8,7 @@ use token_core::{Time, TokenId};
 
 use crate::Trouble;
 
-/// A pool that asks no connection whether it lives, as the store's does not.
+/// A pool, as the store has it unless it says otherwise: it asks no connection whether it lives.
 #[derive(Debug, Clone)]
 pub enum Pool {
     /// In WAL mode with `synchronous = NORMAL`, as such hosts run it.
@@ -41,19 +41,31 @@ impl Pool {
     /// # Errors
     /// If the database can't be reached.
     pub async fn open(url: &str, connections: u32) -> Result<Pool, Trouble> {
+        Pool::with(url, connections, false).await
+    }
+
+    /// The same as a host gets it that writes its own: every connection is asked whether it lives, before it is used.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn stock(url: &str, connections: u32) -> Result<Pool, Trouble> {
+        Pool::with(url, connections, true).await
+    }
+
+    async fn with(url: &str, connections: u32, ping: bool) -> Result<Pool, Trouble> {
         Ok(if url.starts_with("sqlite") {
             let options = url.parse::<SqliteConnectOptions>()?.create_if_missing(true).disable_statement_logging();
             let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
             let options = options.busy_timeout(std::time::Duration::from_secs(30));
-            let pool = SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+            let pool = SqlitePoolOptions::new().max_connections(connections).test_before_acquire(ping);
             Pool::Sqlite(pool.connect_with(options).await?)
         } else if url.starts_with("postgres") {
             let options = url.parse::<PgConnectOptions>()?.disable_statement_logging();
-            let pool = PgPoolOptions::new().max_connections(connections).test_before_acquire(false);
+            let pool = PgPoolOptions::new().max_connections(connections).test_before_acquire(ping);
             Pool::Postgres(pool.connect_with(options).await?)
         } else {
             let options = url.parse::<MySqlConnectOptions>()?.disable_statement_logging();
-            let pool = MySqlPoolOptions::new().max_connections(connections).test_before_acquire(false);
+            let pool = MySqlPoolOptions::new().max_connections(connections).test_before_acquire(ping);
             Pool::MySql(pool.connect_with(options).await?)
         })
     }

@@ -30,7 +30,7 @@ fn on(setting: &Setting, name: &'static str, kind: Kind) -> Result<Row, Trouble>
     let prepared = setting.databases.prepared(kind)?;
     let runtime = runtime()?;
     let store = runtime.block_on(SqlStore::open(&prepared.url))?;
-    let pool = runtime.block_on(Pool::open(&prepared.url, 1))?;
+    let pool = runtime.block_on(Pool::stock(&prepared.url, 1))?;
     if kind == Kind::Sqlite {
         // As the store has it: what was answered is not lost with the power.
         runtime.block_on(pool.run("PRAGMA synchronous = FULL"))?;
@@ -47,7 +47,7 @@ fn on(setting: &Setting, name: &'static str, kind: Kind) -> Result<Row, Trouble>
         at.set(at.get().checked_add(Duration::from_secs(1)).unwrap_or(Time::MAX));
         at.get()
     };
-    let ours = || {
+    let ours = || -> Result<f64, Trouble> {
         let at = later();
         let last = LastUse { at, address: None };
         let used = |token: &TokenId| UseTally {
@@ -74,7 +74,7 @@ fn on(setting: &Setting, name: &'static str, kind: Kind) -> Result<Row, Trouble>
         Ok(started.elapsed().as_secs_f64() * 1000.0)
     };
     // The rows are there from here on.
-    ours().map_err(|error: Trouble| error)?;
+    ours()?;
     let measured = pairs(PAIRS, ours, singly)?;
     let row = Row::new(name, "ms", Measured { ratio: 1.0 / measured.ratio, ..measured });
     Ok(row.note("ours in one transaction: a statement for the last uses and one for the hours; theirs a commit each, of the last use alone"))

@@ -17,11 +17,11 @@ use super::{Setting, runtime};
 use crate::Trouble;
 use crate::database::{Kind, Pool};
 use crate::http::{App, Connections, Server, protected, request};
-use crate::pairs::pairs;
+use crate::pairs::{Measured, pairs};
 use crate::subject::{Keeping, build};
 use crate::table::Row;
 
-/// Both are asked with so many tokens in turn: with one, the rows of PostgreSQL would be written by all connections at once.
+/// Beside one hot token, as `http.axum` has it, so many in turn: with one, all connections write the same row by hand.
 const TOKENS: usize = 1000;
 const PAIRS: usize = 15;
 const SLICE: Duration = Duration::from_millis(500);
@@ -37,7 +37,7 @@ pub(super) fn postgres(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
 fn measure(setting: &mut Setting, name: &'static str, kind: Kind) -> Result<Vec<Row>, Trouble> {
     let prepared = setting.databases.prepared(kind)?;
     let headers: Vec<_> = prepared.headers.iter().take(TOKENS).cloned().collect();
-    let requests: Vec<Vec<u8>> = headers.iter().map(|header| request("GET", "/projects", header)).collect();
+    let all: Vec<Vec<u8>> = headers.iter().map(|header| request("GET", "/projects", header)).collect();
     let url = prepared.url.clone();
     let ours = Server::start(move || {
         Box::pin(async move {
@@ -50,20 +50,29 @@ fn measure(setting: &mut Setting, name: &'static str, kind: Kind) -> Result<Vec<
     let url = prepared.url.clone();
     let by_hand = Server::start(move || {
         Box::pin(async move {
-            let pool = Pool::open(&url, 10).await?;
+            let pool = Pool::stock(&url, 10).await?;
             prepare(&pool, &headers).await?;
             Ok(App::Bare(Router::new().route("/projects", get(by_hand)).with_state(pool)))
         })
     })?;
+    let one = compare(&ours, &by_hand, all.iter().take(1).cloned().collect())?;
+    let many = compare(&ours, &by_hand, all)?;
+    let note = format!(
+        "with {TOKENS} tokens in turn {:.0} /s, by hand {:.0} /s: {:.1}",
+        many.ours, many.reference, many.ratio
+    );
+    Ok(vec![Row::new(name, "/s", one).note(note)])
+}
+
+fn compare(ours: &Server, by_hand: &Server, requests: Vec<Vec<u8>>) -> Result<Measured, Trouble> {
     let runtime = runtime()?;
     let open = |server: &Server| runtime.block_on(Connections::open(server.address, CONNECTIONS, requests.clone()));
-    let (to_ours, to_theirs) = (RefCell::new(open(&ours)?), RefCell::new(open(&by_hand)?));
+    let (to_ours, to_theirs) = (RefCell::new(open(ours)?), RefCell::new(open(by_hand)?));
     let slice = |to: &RefCell<Connections>| runtime.block_on(to.borrow_mut().saturate(SLICE));
     // The first finds caches and pools empty.
     slice(&to_ours)?;
     slice(&to_theirs)?;
-    let measured = pairs(PAIRS, || slice(&to_ours), || slice(&to_theirs))?;
-    Ok(vec![Row::new(name, "/s", measured)])
+    pairs(PAIRS, || slice(&to_ours), || slice(&to_theirs))
 }
 
 async fn by_hand(State(pool): State<Pool>, headers: HeaderMap) -> Result<&'static str, StatusCode> {
