@@ -7,9 +7,12 @@ pub mod http;
 pub mod mac;
 pub mod pairs;
 pub mod ratios;
+pub mod revoke;
+pub mod scaling;
 pub mod shelf;
 pub mod subject;
 pub mod table;
+pub mod timing;
 pub mod walk;
 
 /// Why something could not be measured.

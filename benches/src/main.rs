@@ -6,13 +6,21 @@ use std::process::ExitCode;
 use token_bench::database::Databases;
 use token_bench::ratios::{self, Setting};
 use token_bench::table::say;
-use token_bench::{Trouble, subject};
+use token_bench::{Trouble, revoke, scaling, subject, timing};
 
-const USAGE: &str = "usage: token-bench ratios [--tokens N] [NAME…]   every row whose name begins so, or all: ours / reference / ratio / target";
+const USAGE: &str = "\
+usage: token-bench ratios [--tokens N] [NAME…]   every row whose name begins so, or all: ours / reference / ratio / target
+       token-bench scale                         cost by number of tokens, threads and connections
+       token-bench timing [SAMPLES]              whether the time of a comparison tells where digests differ
+       token-bench revoke [REVOKES]              how soon four processes refuse what one of them revoked, and how late at most";
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let command = if arguments.is_empty() { String::new() } else { arguments.remove(0) };
+    // Nothing beside what is counted.
+    if command == "child" {
+        return exit(child(&arguments));
+    }
     // What is measured keeps a thread busy; this one waits for an interrupt meanwhile, to take away what was begun.
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/token-bench");
     let databases = Databases::new(root);
@@ -31,6 +39,10 @@ fn main() -> ExitCode {
         Err("interrupted".into())
     };
     begun.take_away();
+    exit(done)
+}
+
+fn exit(done: Result<(), Trouble>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -46,7 +58,10 @@ fn run(command: &str, mut arguments: Vec<String>, databases: Databases) -> Resul
             let stored = option(&mut arguments, "--tokens")?.unwrap_or(10_000_000);
             ratios::run(&mut Setting { names: arguments, stored, databases })
         }
-        "child" => child(&arguments),
+        "scale" => scaling::run(&databases),
+        "timing" => timing::run(arguments.first().map_or(Ok(2_000_000), |samples| samples.parse())?),
+        "revoke" => revoke::run(&databases, arguments.first().map_or(Ok(1_000), |revokes| revokes.parse())?),
+        "node" => revoke::node(arguments.first().ok_or("node URL")?),
         _ => Err(USAGE.into()),
     }
 }

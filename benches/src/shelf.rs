@@ -1,19 +1,24 @@
 //! A store in memory that keeps what verification reads and nothing else: no events, no log, no indexes. A million tokens fit.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use token_core::{
-    Change, ChangeId, Committed, Cursor, Delivery, Event, Fault, Feed, KeyId, ListQuery, Loaded, Outcome, Owner,
-    OwnerGuard, OwnerId, Page, Sealed, Secret, Selector, StoreError, Subject, Tallies, Time, Token, TokenId,
+    Change, ChangeId, Committed, Cursor, Delivery, Digest, Event, Fault, Feed, KeyId, ListQuery, Loaded, Outcome,
+    Owner, OwnerGuard, OwnerId, Page, Sealed, Secret, Selector, StoreError, Subject, Tallies, Time, Token, TokenId,
     TokenStore, Usage, Write,
 };
 
 /// See above. Tokens are made in it and found in it; they can't be changed.
 #[derive(Debug, Default)]
-pub struct Shelf(RwLock<Rows>);
+pub struct Shelf {
+    rows: RwLock<Rows>,
+    /// The byte of each digest that is not what it should be, counted from 1.
+    spoiled: AtomicUsize,
+}
 
 #[derive(Debug, Default)]
 struct Rows {
@@ -23,12 +28,17 @@ struct Rows {
 }
 
 impl Shelf {
+    /// From now on, every digest is answered with this byte of it changed.
+    pub fn spoil(&self, byte: usize) {
+        self.spoiled.store(byte + 1, Ordering::Relaxed);
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Rows> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.rows.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Rows> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.rows.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -36,8 +46,14 @@ impl Shelf {
 impl TokenStore for Shelf {
     async fn load(&self, selectors: &[Selector]) -> Result<Vec<Loaded>, StoreError> {
         let rows = self.read();
+        let spoiled = self.spoiled.load(Ordering::Relaxed);
         let loaded = |selector| {
-            let (secret, token) = rows.tokens.get(selector)?.clone();
+            let (mut secret, token) = rows.tokens.get(selector)?.clone();
+            let mut digest = *secret.digest.as_bytes();
+            if let Some(byte) = spoiled.checked_sub(1).and_then(|at| digest.get_mut(at)) {
+                *byte ^= 0x55;
+            }
+            secret.digest = Digest::from_bytes(digest);
             let owner = rows.owners.get(&token.unverified().owner).cloned();
             Some(Loaded { secret, token, owner })
         };

@@ -8,6 +8,7 @@ mod servers;
 pub use bulk::{Filled, filled, selector};
 pub use pool::Pool;
 pub use prepared::Prepared;
+pub(crate) use servers::script;
 pub use servers::{Databases, Kind};
 
 /// Waits for a future on a runtime of its own.

@@ -136,6 +136,19 @@ impl Databases {
         Ok((url, there))
     }
 
+    /// Whether [`keep`](Databases::keep) made a database of this name in an earlier run.
+    ///
+    /// # Errors
+    /// If the server does not say.
+    pub fn has(&self, kind: Kind, name: &str) -> Result<bool, Trouble> {
+        let name = format!("token_bench_{name}");
+        if kind == Kind::Sqlite {
+            return Ok(self.root()?.join(format!("{name}.db")).exists());
+        }
+        let admin = self.server(kind)?;
+        wait(async { Pool::open(&admin, 1).await?.has_database(&name).await })
+    }
+
     /// A database with tokens of the service, the same one for all who ask in this run.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A client that does little: it writes requests that were made beforehand, and reads answers that are all as long as the first.
+//! A client that does little: it writes requests that were made beforehand, and reads answers to their end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub fn request(method: &str, path: &str, authorization: &[u8]) -> Vec<u8> {
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Where the body of the last answer is.
+    body: std::ops::Range<usize>,
 }
 
 impl Connection {
@@ -35,7 +37,7 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Connection, Trouble> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: vec![0; 16 * 1024] })
+        Ok(Connection { stream, buffer: vec![0; 16 * 1024], body: 0..0 })
     }
 
     /// Sends a request, reads the whole answer, and says its status.
@@ -51,26 +53,33 @@ impl Connection {
                 return Err("the server closed the connection".into());
             }
             filled += read;
-            if let Some(length) = length(&self.buffer[..filled])? {
-                if filled < length {
+            if let Some(body) = body(&self.buffer[..filled])? {
+                if filled < body.end {
                     continue;
                 }
+                self.body = body;
                 let status = self.buffer.get(9..12).and_then(|status| std::str::from_utf8(status).ok());
                 return Ok(status.ok_or("no status")?.parse()?);
             }
         }
     }
+
+    /// The body of the last answer.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.buffer.get(self.body.clone()).unwrap_or_default()
+    }
 }
 
-/// How long an answer is, once its head is there.
-fn length(answer: &[u8]) -> Result<Option<usize>, Trouble> {
+/// Where the body of an answer is, once its head is there.
+fn body(answer: &[u8]) -> Result<Option<std::ops::Range<usize>>, Trouble> {
     let Some(head) = answer.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(None) };
     let name = b"content-length: ";
-    let length = answer[..head].windows(name.len()).position(|at| at.eq_ignore_ascii_case(name));
-    let digits = answer[length.ok_or("an answer without a length")? + name.len()..head + 2].iter();
-    let body =
-        digits.take_while(|byte| byte.is_ascii_digit()).fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'));
-    Ok(Some(head + 4 + body))
+    let named = answer[..head].windows(name.len()).position(|at| at.eq_ignore_ascii_case(name));
+    let digits = answer[named.ok_or("an answer without a length")? + name.len()..head + 2].iter();
+    let digits = digits.take_while(|byte| byte.is_ascii_digit());
+    let length = digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'));
+    Ok(Some(head + 4..head + 4 + length))
 }
 
 /// Connections to one server, each of which sends its requests in turn.

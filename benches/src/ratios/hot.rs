@@ -10,7 +10,7 @@ use crate::subject::{Subject, pass, verify_cached};
 use crate::table::Row;
 
 /// No secret.
-pub(super) const KEY: [u8; 32] = *b"the key of the reference, unkept";
+pub(crate) const KEY: [u8; 32] = *b"the key of the reference, unkept";
 
 pub(super) fn measure(_setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
     let subject = runtime()?.block_on(Subject::in_memory(1))?;

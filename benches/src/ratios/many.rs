@@ -53,7 +53,7 @@ fn measure(name: &'static str, count: usize, plan: Plan) -> Result<Vec<Row>, Tro
 }
 
 /// A cache of what a verification can't do without: by selector, a digest and what it is bound to.
-pub(super) struct Bare(Cache<[u8; 16], Arc<Entry>, UnitWeighter, RandomState>);
+pub(crate) struct Bare(Cache<[u8; 16], Arc<Entry>, UnitWeighter, RandomState>);
 
 struct Entry {
     token: [u8; 20],
@@ -61,7 +61,7 @@ struct Entry {
 }
 
 impl Bare {
-    pub(super) fn of(headers: &[Box<[u8]>]) -> Result<Bare, Trouble> {
+    pub(crate) fn of(headers: &[Box<[u8]>]) -> Result<Bare, Trouble> {
         let room = headers.len() + headers.len() / 4 + 1000;
         let options = OptionsBuilder::new().estimated_items_capacity(room).weight_capacity(room as u64).build()?;
         let cache = Cache::with_options(options, UnitWeighter, RandomState::default(), DefaultLifecycle::default());
@@ -76,7 +76,7 @@ impl Bare {
     }
 
     #[inline]
-    pub(super) fn knows(&self, header: &[u8], floor: &Floor) -> bool {
+    pub(crate) fn knows(&self, header: &[u8], floor: &Floor) -> bool {
         let Some(entry) = self.0.get(&selector(header)) else { return false };
         floor.mac(&message(header, &entry.token)) == entry.digest
     }

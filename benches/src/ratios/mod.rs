@@ -2,18 +2,18 @@
 
 mod cold;
 mod flush;
-mod hot;
+pub(crate) mod hot;
 mod list;
-mod many;
+pub(crate) mod many;
 pub mod memory;
 mod naive;
 mod nothing;
 mod peer;
 mod reject;
-mod size;
+pub(crate) mod size;
 mod storm;
-mod threads;
-mod web;
+pub(crate) mod threads;
+pub(crate) mod web;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -86,6 +86,6 @@ pub fn run(setting: &mut Setting) -> Result<(), Trouble> {
 }
 
 /// A runtime on the thread that waits for it.
-fn runtime() -> Result<Runtime, Trouble> {
+pub(crate) fn runtime() -> Result<Runtime, Trouble> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }

@@ -73,7 +73,7 @@ pub(super) fn latency(_setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
 }
 
 /// A bare server, a protected one, and requests with so many tokens, which both get.
-fn servers(count: usize) -> Result<(Server, Server, Vec<Vec<u8>>), Trouble> {
+pub(crate) fn servers(count: usize) -> Result<(Server, Server, Vec<Vec<u8>>), Trouble> {
     let store = Arc::new(Shelf::default());
     let (subject, background) = runtime()?.block_on(Subject::on(store.clone(), Keeping::all(count), count))?;
     runtime()?.block_on(background.turn())?;
