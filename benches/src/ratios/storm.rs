@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use token_core::testing::CountingStore;
+use token_core::{TokenFormat, TokenStore as _};
 use token_store_sqlx::SqlStore;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -13,7 +15,7 @@ use super::Setting;
 use crate::Trouble;
 use crate::clock::now;
 use crate::database::{Kind, Pool, Prepared, selector};
-use crate::pairs::{Measured, pairs};
+use crate::pairs::{Measured, pairs, percentile};
 use crate::subject::{Keeping, build, verify};
 use crate::table::Row;
 
@@ -23,7 +25,7 @@ const PAIRS: usize = 9;
 pub(super) fn measure(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
     let prepared = setting.databases.prepared(Kind::Postgres)?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let store = Arc::new(runtime.block_on(SqlStore::open(&prepared.url))?);
+    let store = Arc::new(CountingStore::new(Arc::new(runtime.block_on(SqlStore::open(&prepared.url))?)));
     let pool = runtime.block_on(Pool::open(&prepared.url, 10))?;
     let ours = || {
         runtime.block_on(async {
@@ -49,8 +51,25 @@ pub(super) fn measure(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
             .await
         })
     };
+    let before = store.calls();
     let measured = pairs(PAIRS, ours, queries)?;
-    Ok(vec![Row::new("cold.storm", "ms", Measured { ratio: 1.0 / measured.ratio, ..measured })])
+    let calls = (store.calls() - before) as f64 / PAIRS as f64;
+
+    // What one load of as many as there are tasks takes by itself.
+    let texts = prepared.headers.iter().take(TASKS).map(|header| header.strip_prefix(b"Bearer ").unwrap_or_default());
+    let format = TokenFormat::new("acme_live")?;
+    let together = texts.map(|text| format.check(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut took = Vec::new();
+    for _ in 0..200 {
+        let started = now();
+        runtime.block_on(store.load(&together))?;
+        took.push(started.elapsed().as_secs_f64() * 1e6);
+    }
+    let took = percentile(&mut took, 0.5);
+    let row = Row::new("cold.storm", "ms", Measured { ratio: 1.0 / measured.ratio, ..measured });
+    let row =
+        row.note(format!("calls to the store {calls:.0}, of {:.0} tokens each", prepared.headers.len() as f64 / calls));
+    Ok(vec![row.note(format!("one load of {TASKS} by itself {took:.0} µs, {:.1} a row", took / TASKS as f64))])
 }
 
 /// Milliseconds until every token was asked for, by tasks that take the next one each.
