@@ -71,8 +71,7 @@ struct Waiting<V> {
 
 impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     pub(crate) fn new(limits: Limits) -> Loads<K, V> {
-        let state =
-            State { flights: HashMap::new(), queue: BTreeMap::new(), under_way: 0, arrivals: 0, returns: 0 };
+        let state = State { flights: HashMap::new(), queue: BTreeMap::new(), under_way: 0, arrivals: 0, returns: 0 };
         Loads { limits, state: Mutex::new(state) }
     }
 
@@ -81,7 +80,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
         let mut state = self.lock();
         state.arrivals += 1;
         let number = state.arrivals;
-        let found = state.flights.get(&key).map(Arc::clone);
+        let found = state.flights.get(&key).cloned();
         let flight = match found {
             Some(flight) => {
                 flight.lock().waiting += 1;
@@ -245,7 +244,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Drop for Lead<'_, K, V> {
         state.under_way -= 1;
         // Keys that have not landed are the next to be led, in the order they had, but for those that nobody waits for any more.
         for key in self.keys.drain(..).rev() {
-            let Some(flight) = state.flights.get(&key).map(Arc::clone) else { continue };
+            let Some(flight) = state.flights.get(&key).cloned() else { continue };
             let mut waiting = flight.lock();
             if waiting.waiting == 0 {
                 state.flights.remove(&key);

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use crate::clock::Time;
 use crate::format::ParseError;
 use crate::receipt::Receipt;
-use crate::service::Tokens;
+use crate::service::ServiceId;
 use crate::token::TokenId;
 
 /// Exactly why a request was refused. For logs, receipts and owners; the client is told the [`Class`] only.
@@ -155,13 +155,13 @@ pub struct Refusal {
     /// The token that was presented, if it is one of ours, and the moment that it was judged by. Boxed, so that what is refused
     /// for nothing of ours stays small.
     of: Option<Box<(TokenId, Time)>>,
-    issuer: Option<Tokens>,
+    issuer: Option<ServiceId>,
     receipt: OnceLock<Box<Option<Receipt>>>,
 }
 
 impl Refusal {
-    pub(crate) fn new(reason: Reason, issuer: &Tokens) -> Refusal {
-        Refusal { issuer: Some(issuer.clone()), ..Refusal::without_receipt(reason) }
+    pub(crate) fn new(reason: Reason, issuer: ServiceId) -> Refusal {
+        Refusal { issuer: Some(issuer), ..Refusal::without_receipt(reason) }
     }
 
     pub(crate) fn without_receipt(reason: Reason) -> Refusal {
@@ -198,11 +198,11 @@ impl Refusal {
     }
 
     /// The receipt to hand to the client, the same one however often it is asked for. `None` only if no random bytes could be had
-    /// for it.
+    /// for it, or the service is gone.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
-        let issue = |issuer: &Tokens| issuer.receipt_for(self.reason, self.of.as_deref().copied());
-        self.receipt.get_or_init(|| Box::new(self.issuer.as_ref().and_then(issue))).as_ref().as_ref()
+        let issue = |issuer: ServiceId| issuer.service()?.receipt_for(self.reason, self.of.as_deref().copied());
+        self.receipt.get_or_init(|| Box::new(self.issuer.and_then(issue))).as_ref().as_ref()
     }
 }
 

@@ -116,8 +116,8 @@ impl Snapshot {
             None => Ok(()),
         });
         // A row of another owner, or of another token, is not this one's, whatever a database's collation takes for equal.
-        let belong = secret.token == token.id
-            && loaded.owner.as_ref().is_none_or(|owner| owner.unverified().id == token.owner);
+        let belong =
+            secret.token == token.id && loaded.owner.as_ref().is_none_or(|owner| owner.unverified().id == token.owner);
         let known = loaded.owner.is_some() && ceiling.is_some();
         let sound = match seals {
             Err(BrokenSeal::Altered) => Err(Reason::BrokenSeal),

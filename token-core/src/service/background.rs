@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_timer::Delay;
+use tracing::Instrument;
 
 use crate::audit::AuditSink;
 use crate::counters;
@@ -58,7 +59,11 @@ struct Worker {
 
 impl Background {
     pub(super) fn new(tokens: Tokens, sink: Option<Arc<dyn AuditSink>>) -> Background {
-        Background { worker: Worker { tokens, sink, follower: Arc::default() }, running: None, turned: AtomicBool::new(false) }
+        Background {
+            worker: Worker { tokens, sink, follower: Arc::default() },
+            running: None,
+            turned: AtomicBool::new(false),
+        }
     }
 
     /// One round by hand, for tests and for hosts without a runtime: stores the usage counted so far, notices what others have
@@ -119,14 +124,9 @@ impl Tokens {
         }
         let unwritten = Unwritten { tally: &inner.tally, tallies };
         let Tallies { uses, refusals, redigests } = &unwritten.tallies;
-        let span = tracing::debug_span!(
-            "flush",
-            uses = uses.len(),
-            refusals = refusals.len(),
-            redigests = redigests.len()
-        );
-        inner.store.record(&unwritten.tallies).await?;
-        span.in_scope(|| tracing::trace!("usage was stored"));
+        let span =
+            tracing::debug_span!("flush", uses = uses.len(), refusals = refusals.len(), redigests = redigests.len());
+        inner.store.record(&unwritten.tallies).instrument(span).await?;
         unwritten.written();
         Ok(())
     }

@@ -25,7 +25,7 @@ use crate::tally::Tally;
 use crate::text::KeyId;
 
 use super::keys::check_keys;
-use super::{Background, Inner, POLICY_KEY, Tokens};
+use super::{Background, Inner, POLICY_KEY, ServiceId, Tokens};
 
 /// Snapshots that are kept unless another number is chosen: some 40 MB of them.
 const CACHE_SIZE: usize = 100_000;
@@ -259,7 +259,8 @@ impl Builder<Keyring> {
             store.meta_or_insert(POLICY_KEY, &row).await?;
         }
 
-        let tokens = Tokens(Arc::new(Inner {
+        let tokens = Tokens::registered(Inner {
+            id: ServiceId::next(),
             store: choices.store,
             keyring,
             format,
@@ -274,7 +275,7 @@ impl Builder<Keyring> {
             flushing: async_lock::Mutex::new(()),
             realm,
             sources: choices.sources,
-        }));
+        });
         let background = Background::new(tokens.clone(), choices.sink);
         Ok((tokens, background))
     }

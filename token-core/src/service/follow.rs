@@ -80,13 +80,8 @@ impl Follower {
 
     async fn begin(&mut self, inner: &Inner) -> Result<Told, StoreError> {
         let end = inner.store.changes(None, Duration::ZERO).await?.cursor;
-        self.at = Some(Place {
-            end,
-            base: end,
-            seen: BTreeSet::new(),
-            ends: VecDeque::new(),
-            again_at: Duration::ZERO,
-        });
+        self.at =
+            Some(Place { end, base: end, seen: BTreeSet::new(), ends: VecDeque::new(), again_at: Duration::ZERO });
         Ok(Told::Nothing)
     }
 

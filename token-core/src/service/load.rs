@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_lock::OnceCell;
+use tracing::Instrument;
 
 use crate::counters;
 use crate::format::Parsed;
@@ -137,10 +138,8 @@ impl Inner {
         while let Some(part) = parts.pop() {
             let span = tracing::debug_span!("load", kind, selectors = part.len());
             let started = self.clock.monotonic();
-            let loaded = self.store.load(part).await;
-            let took = self.clock.monotonic().saturating_sub(started);
-            counters::loaded(kind, part.len(), took);
-            span.in_scope(|| tracing::trace!(ok = loaded.is_ok(), ?took, "loaded"));
+            let loaded = self.store.load(part).instrument(span).await;
+            counters::loaded(kind, part.len(), self.clock.monotonic().saturating_sub(started));
             match loaded {
                 Ok(loaded) => rows.extend(loaded.into_iter().map(|loaded| (loaded.secret.selector, loaded))),
                 Err(error) if error.fault() == Fault::Corrupt && part.len() > 1 => {

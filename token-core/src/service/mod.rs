@@ -11,6 +11,7 @@ mod manage;
 mod plan;
 mod read;
 mod refresh;
+mod registry;
 mod verify;
 
 use std::fmt;
@@ -43,6 +44,8 @@ pub use builder::{BuildError, Builder, NoKeyring};
 pub use error::ManageError;
 pub use leak::Leaked;
 pub use manage::{Manage, Minted};
+pub(crate) use registry::ServiceId;
+
 pub use read::{Listed, ListedOwner, Rehearsal, TokenList};
 pub use verify::{Caller, Verified};
 
@@ -54,6 +57,7 @@ pub use verify::{Caller, Verified};
 pub struct Tokens(Arc<Inner>);
 
 struct Inner {
+    id: ServiceId,
     store: Arc<dyn TokenStore>,
     keyring: Keyring,
     format: TokenFormat,

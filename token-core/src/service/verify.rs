@@ -120,7 +120,7 @@ impl Tokens {
         caller: Caller,
     ) -> Result<Verified, Refusal> {
         let credential = credential.as_ref().map_err(|error| *error);
-        match self.from_cache(credential, caller) {
+        match self.look_up(credential, caller) {
             Found::Answer(answer) => answer,
             Found::Miss(parsed) => self.load_and_verify(&parsed, caller).await,
         }
@@ -136,7 +136,7 @@ impl Tokens {
         credential: Result<&Credential<'_>, CredentialError>,
         caller: Caller,
     ) -> Option<Result<Verified, Refusal>> {
-        match self.from_cache(credential, caller) {
+        match self.look_up(credential, caller) {
             Found::Answer(answer) => Some(answer),
             Found::Miss(_) => None,
         }
@@ -144,11 +144,7 @@ impl Tokens {
 
     // Inlined, or every verification copies its answer once more.
     #[inline(always)]
-    fn from_cache<'a>(
-        &self,
-        credential: Result<&'a Credential<'_>, CredentialError>,
-        caller: Caller,
-    ) -> Found<'a> {
+    fn look_up<'a>(&self, credential: Result<&'a Credential<'_>, CredentialError>, caller: Caller) -> Found<'a> {
         let inner = &*self.0;
         let credential = match credential {
             Ok(credential) => credential,
@@ -206,7 +202,7 @@ impl Tokens {
     pub(super) fn refused(&self, reason: Reason) -> Refusal {
         self.0.counters.refused(reason);
         tracing::debug!(%reason, "request refused");
-        Refusal::new(reason, self)
+        Refusal::new(reason, self.0.id)
     }
 
     /// A refusal of a token of ours, which is tallied.
@@ -220,7 +216,7 @@ impl Tokens {
         self.0.counters.refused(reason);
         self.0.tally.refused(token, reason, at);
         tracing::debug!(%reason, %token, needed, "request refused");
-        needed.into_iter().fold(Refusal::new(reason, self).of(token, at), Refusal::needing)
+        needed.into_iter().fold(Refusal::new(reason, self.0.id).of(token, at), Refusal::needing)
     }
 
     /// Checks that a verified token has the scope on every resource. A refusal is tallied here.

@@ -67,7 +67,11 @@ async fn what_this_service_changes_it_notices_at_once() {
     assert!(world.verify(&rotated).await.is_ok());
     manage.revoke(id).await.unwrap();
     assert_eq!(world.verify(&rotated).await.unwrap_err(), Reason::Revoked);
-    assert_eq!(world.cached(&rotated).unwrap().unwrap_err(), Reason::Revoked, "a dead token is not asked for each time");
+    assert_eq!(
+        world.cached(&rotated).unwrap().unwrap_err(),
+        Reason::Revoked,
+        "a dead token is not asked for each time"
+    );
 }
 
 #[tokio::test]

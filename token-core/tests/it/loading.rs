@@ -29,12 +29,7 @@ fn unknown(number: usize) -> String {
 }
 
 /// A request of its own.
-fn send(
-    requests: &mut JoinSet<Option<Reason>>,
-    world: &World,
-    store: &Arc<WeatheredStore>,
-    text: impl Into<String>,
-) {
+fn send(requests: &mut JoinSet<Option<Reason>>, world: &World, store: &Arc<WeatheredStore>, text: impl Into<String>) {
     let (tokens, store, text) = (world.tokens.clone(), Arc::clone(store), text.into());
     requests.spawn(async move {
         // As far as it comes by itself, in the same turn.

@@ -12,6 +12,7 @@ mod leaks;
 mod loading;
 mod longer_lives;
 mod management;
+mod measures;
 mod rights;
 mod rotation;
 mod secrecy;
