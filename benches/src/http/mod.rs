@@ -1,0 +1,7 @@
+//! A server on one thread and a load from another.
+
+mod load;
+mod server;
+
+pub use load::{Connection, Connections, request};
+pub use server::{App, Server, protected};

@@ -1,0 +1,118 @@
+//! A server on a runtime and a thread of its own, so that what it takes is seen as the time of that thread.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use axum::Router;
+use axum::routing::get;
+use token_axum::TokenLayer;
+use token_core::Tokens;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::Trouble;
+use crate::clock::Thread;
+use crate::subject::ProjectsRead;
+
+/// What is served: a router, which may want to know where requests come from.
+#[derive(Debug)]
+pub enum App {
+    /// Nothing but its routes.
+    Bare(Router),
+    /// With the client's address in each request, as tokens that are restricted to networks need it.
+    WithAddresses(Router),
+}
+
+type Made = Pin<Box<dyn Future<Output = Result<App, Trouble>>>>;
+
+/// Ends when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The thread that does all of its work.
+    pub thread: Thread,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts what is made on the server's own runtime: pools and background tasks live there.
+    ///
+    /// # Errors
+    /// If it can't be made or does not get a port.
+    pub fn start(make: impl FnOnce() -> Made + Send + 'static) -> Result<Server, Trouble> {
+        let (say, said) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let running = std::thread::spawn(move || {
+            let served = serve(make, &say, stopped);
+            if let Err(error) = served {
+                // Nobody hears it unless it happens at the start.
+                drop(say.send(Err(error)));
+            }
+        });
+        let (address, thread) = said.recv()??;
+        Ok(Server { address, thread, stop: Some(stop), running: Some(running) })
+    }
+}
+
+type Started = Result<(SocketAddr, Thread), Trouble>;
+
+fn serve(
+    make: impl FnOnce() -> Made,
+    started: &mpsc::Sender<Started>,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let app = make().await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        started.send(Ok((listener.local_addr()?, Thread::current()?)))?;
+        let serving = async {
+            match app {
+                App::Bare(app) => axum::serve(listener, app).await,
+                App::WithAddresses(app) => {
+                    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+                }
+            }
+        };
+        tokio::select! {
+            served = serving => served?,
+            // The sender is gone when the server is dropped.
+            _ = stopped => {}
+        }
+        Ok(())
+    })
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(running) = self.running.take() {
+            // It has nothing to say that was not said.
+            drop(running.join());
+        }
+    }
+}
+
+/// The handler of every app here, bare.
+fn bare() -> Router {
+    Router::new().route("/projects", get(async || "ok"))
+}
+
+/// The same behind a layer that asks for one scope.
+#[must_use]
+pub fn protected(tokens: &Tokens) -> App {
+    App::WithAddresses(bare().layer(TokenLayer::required(tokens).require::<ProjectsRead>()))
+}
+
+impl App {
+    /// The handler and nothing else.
+    #[must_use]
+    pub fn bare() -> App {
+        App::Bare(bare())
+    }
+}

@@ -1,0 +1,74 @@
+//! `scale.store`: the hot lookup among ten million tokens, over the same among ten thousand.
+
+use std::cell::RefCell;
+
+use token_core::{Selector, TokenStore as _};
+use token_store_sqlx::SqlStore;
+use tokio::runtime::Runtime;
+
+use super::{Setting, runtime};
+use crate::Trouble;
+use crate::clock::now;
+use crate::database::{Filled, Kind, filled};
+use crate::pairs::{pairs, percentile};
+use crate::table::Row;
+use crate::walk::Walk;
+
+const FEW: u64 = 10_000;
+const PAIRS: usize = 41;
+const RUNS: usize = 500;
+
+pub(super) fn measure(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
+    let mut rows = Vec::new();
+    for (name, kind) in [("scale.store.sqlite", Kind::Sqlite), ("scale.store.postgres", Kind::Postgres)] {
+        if setting.asks_for(name) {
+            let (many, few) =
+                (filled(&setting.databases, kind, setting.stored)?, filled(&setting.databases, kind, FEW)?);
+            let runtime = runtime()?;
+            let (many, few) = (RefCell::new(Lookups::of(&runtime, many)?), RefCell::new(Lookups::of(&runtime, few)?));
+            // Those pages that every lookup needs, and some of those that each does.
+            many.borrow_mut().slice(20_000)?;
+            few.borrow_mut().slice(20_000)?;
+            let measured = pairs(PAIRS, || many.borrow_mut().slice(RUNS), || few.borrow_mut().slice(RUNS))?;
+            rows.push(
+                Row::new(name, "us", measured)
+                    .note(format!("p50 of the lookup among {} and {FEW} tokens", setting.stored)),
+            );
+        }
+    }
+    Ok(rows)
+}
+
+/// Random lookups in one database.
+pub(crate) struct Lookups<'a> {
+    runtime: &'a Runtime,
+    store: SqlStore,
+    filled: Filled,
+    walk: Walk,
+}
+
+impl<'a> Lookups<'a> {
+    pub(crate) fn of(runtime: &'a Runtime, filled: Filled) -> Result<Lookups<'a>, Trouble> {
+        filled.warm()?;
+        let store = runtime.block_on(SqlStore::open(&filled.url))?;
+        Ok(Lookups { runtime, store, filled, walk: Walk::new(5) })
+    }
+
+    /// The median of so many lookups in microseconds.
+    pub(crate) fn slice(&mut self, runs: usize) -> Result<f64, Trouble> {
+        let Lookups { runtime, store, filled, walk } = self;
+        runtime.block_on(async {
+            let mut seen = Vec::with_capacity(runs);
+            for _ in 0..runs {
+                let selector: Selector = filled.selector(walk).ok_or("no selector")?;
+                let started = now();
+                let loaded = store.load(&[selector]).await?;
+                seen.push(started.elapsed().as_secs_f64() * 1e6);
+                if loaded.len() != 1 {
+                    return Err("a token is not there".into());
+                }
+            }
+            Ok(percentile(&mut seen, 0.5))
+        })
+    }
+}
