@@ -1,7 +1,5 @@
 //! Making the tables, and bringing them up to date.
 
-use std::time::Duration;
-
 use sqlx::migrate::{MigrateError, Migration};
 
 use super::connection::Link;
@@ -35,10 +33,6 @@ pub(super) async fn pending<C: Link>(conn: &mut C) -> Result<Vec<&'static Migrat
     }
     Ok(pending)
 }
-
-/// How long making the tables may take, or changing them: they may be large. In `postgres.rs` and `mysql.rs`, statements that do
-/// so have as long.
-pub(super) const MIGRATING: Duration = Duration::from_secs(600);
 
 /// Does what is pending, within the transaction of its caller, who keeps others from doing the same: sqlx's own migrator takes no
 /// lock on SQLite, and one that outlives transactions on PostgreSQL.

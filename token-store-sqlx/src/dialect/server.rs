@@ -12,7 +12,7 @@ use token_core::{Fault, StoreError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Link;
-use super::schema::{MIGRATING, pending};
+use super::schema::pending;
 use super::transaction::{self, Asked, PATIENCE, Transaction};
 use super::{Dialect, Rows, Session, Sql};
 use crate::error::{Failure, OpenError};
@@ -24,6 +24,9 @@ const WAIT: Duration = Duration::from_secs(3);
 
 /// A connection that was idle for longer than this may have been lost, and is asked first.
 const TRUSTED: Duration = Duration::from_secs(1);
+
+/// How long making the tables may take, or changing them: they may be large. The statements that do so have as long.
+const MIGRATING: Duration = Duration::from_secs(600);
 
 /// How long it has to answer: there may be several of that kind, and time must be left to make another.
 const PING: Duration = Duration::from_millis(250);
