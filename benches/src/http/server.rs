@@ -115,4 +115,10 @@ impl App {
     pub fn bare() -> App {
         App::Bare(bare())
     }
+
+    /// The same, told where requests come from.
+    #[must_use]
+    pub fn bare_with_addresses() -> App {
+        App::WithAddresses(bare())
+    }
 }
