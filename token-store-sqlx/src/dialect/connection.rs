@@ -3,10 +3,13 @@
 use async_trait::async_trait;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, Migrator};
+use sqlx::{ColumnIndex, Decode, Type};
 use token_core::Fault;
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+use token_core::TokenId;
 
 use super::{Rows, Sql, Tally};
-use crate::error::Failure;
+use crate::error::{BadColumn, Failure};
 use crate::value::Value;
 
 /// Statements up to this length stay prepared. Longer ones come in too many lengths to be worth the room.
@@ -40,4 +43,20 @@ pub(crate) trait Link: Migrate + Sized + Send + 'static {
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error>;
 
     async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error>;
+}
+
+/// A column of a row, by its name.
+pub(super) fn get<'r, T, R>(row: &'r R, column: &'static str) -> Result<Option<T>, BadColumn>
+where
+    R: sqlx::Row,
+    T: Decode<'r, R::Database> + Type<R::Database>,
+    &'static str: ColumnIndex<R>,
+{
+    row.try_get(column).map_err(|error| BadColumn::new(column, error))
+}
+
+/// The id that a database without a type for it keeps as bytes.
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+pub(super) fn id_of(bytes: &[u8], column: &'static str) -> Result<TokenId, BadColumn> {
+    bytes.try_into().map(TokenId::from_bytes).map_err(|_| BadColumn::new(column, "not an id of 16 bytes"))
 }

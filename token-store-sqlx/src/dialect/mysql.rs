@@ -9,11 +9,11 @@ use sqlx::mysql::{
 };
 use sqlx::query::Query;
 use sqlx::types::time::{OffsetDateTime, PrimitiveDateTime};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlPool, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlPool};
 use token_core::{Fault, StoreError, Time, TokenId};
 use tokio::sync::Notify;
 
-use super::connection::{KEPT_SQL, Link};
+use super::connection::{KEPT_SQL, Link, get, id_of};
 use super::schema::{bring_up_to_date, sorted};
 use super::server::{Flavor, Server};
 use super::transaction::within;
@@ -259,7 +259,7 @@ struct Columns(MySqlRow);
 
 impl Row for Columns {
     fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
-        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+        get(&self.0, column)
     }
 
     /// Texts are kept as bytes, since that is how they compare.
@@ -268,12 +268,11 @@ impl Row for Columns {
     }
 
     fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
-        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+        get(&self.0, column)
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
-        let moment: Option<PrimitiveDateTime> =
-            self.0.try_get(column).map_err(|error| BadColumn::new(column, error))?;
+        let moment: Option<PrimitiveDateTime> = get(&self.0, column)?;
         let time = |moment: PrimitiveDateTime| {
             let micros = moment.assume_utc().unix_timestamp_nanos() / 1000;
             let time = i64::try_from(micros).ok().and_then(Time::from_micros);
@@ -283,9 +282,6 @@ impl Row for Columns {
     }
 
     fn id(&self, column: &'static str) -> Result<Option<TokenId>, BadColumn> {
-        let id = |bytes: &[u8]| {
-            bytes.try_into().map(TokenId::from_bytes).map_err(|_| BadColumn::new(column, "not an id of 16 bytes"))
-        };
-        self.bytes(column)?.map(id).transpose()
+        self.bytes(column)?.map(|bytes| id_of(bytes, column)).transpose()
     }
 }

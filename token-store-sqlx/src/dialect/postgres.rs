@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Row as _, TypeInfo as _, 
 use token_core::{Fault, Time, TokenId};
 use tokio::sync::Notify;
 
-use super::connection::{KEPT_SQL, Link};
+use super::connection::{KEPT_SQL, Link, get};
 use super::listen::listen;
 use super::schema::{bring_up_to_date, sorted};
 use super::server::{Flavor, Server};
@@ -274,15 +274,15 @@ struct Columns(PgRow);
 
 impl Row for Columns {
     fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
-        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+        get(&self.0, column)
     }
 
     fn text(&self, column: &'static str) -> Result<Option<&str>, BadColumn> {
-        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+        get(&self.0, column)
     }
 
     fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
-        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+        get(&self.0, column)
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
@@ -298,7 +298,7 @@ impl Row for Columns {
     }
 
     fn id(&self, column: &'static str) -> Result<Option<TokenId>, BadColumn> {
-        let id: Option<Uuid> = self.0.try_get(column).map_err(|error| BadColumn::new(column, error))?;
+        let id: Option<Uuid> = get(&self.0, column)?;
         Ok(id.map(|id| TokenId::from_bytes(id.into_bytes())))
     }
 }

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, SqlitePool};
 use token_core::{Fault, StoreError, Time, TokenId};
 use tokio::sync::{Notify, Semaphore};
 
-use super::connection::{KEPT_SQL, Link};
+use super::connection::{KEPT_SQL, Link, get, id_of};
 use super::schema::{bring_up_to_date, pending, sorted};
 use super::transaction::{Transaction, query};
 use super::{Dialect, Row, Rows, Session, Sql, Tally};
@@ -283,15 +283,15 @@ fn boxed(rows: Vec<SqliteRow>) -> Rows {
 
 impl Row for Columns {
     fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
-        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+        get(&self.0, column)
     }
 
     fn text(&self, column: &'static str) -> Result<Option<&str>, BadColumn> {
-        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+        get(&self.0, column)
     }
 
     fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
-        self.0.try_get(column).map_err(|error| BadColumn::new(column, error))
+        get(&self.0, column)
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
@@ -300,9 +300,6 @@ impl Row for Columns {
     }
 
     fn id(&self, column: &'static str) -> Result<Option<TokenId>, BadColumn> {
-        let id = |bytes: &[u8]| {
-            bytes.try_into().map(TokenId::from_bytes).map_err(|_| BadColumn::new(column, "not an id of 16 bytes"))
-        };
-        self.bytes(column)?.map(id).transpose()
+        self.bytes(column)?.map(|bytes| id_of(bytes, column)).transpose()
     }
 }
