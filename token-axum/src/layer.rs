@@ -260,8 +260,8 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        // The request's body waits outside of the boxed future, so that it may be of any type.
         Refused { refusal: Refusal, rules: Arc<Rules> },
+        // The request's body waits outside of the boxed future, so that it may be of any type.
         Verifying { verification: Verification, rules: Arc<Rules>, waiting: Option<(S, B)> },
         Running { #[pin] response: S::Future, used: Option<Use> },
     }
