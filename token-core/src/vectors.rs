@@ -4,8 +4,9 @@ use serde::Deserialize;
 
 use crate::base62;
 use crate::encoding::Canonical;
-use crate::event::{ChainCheck, Event, EventHash, EventHead};
+use crate::event::{Event, EventHash, EventHead};
 use crate::format::{ParseError, TokenFormat};
+use crate::history::ChainCheck;
 use crate::keyring::Keyring;
 use crate::network::Networks;
 use crate::owner::Owner;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::change::ChangeId;
 use crate::clock::Time;
-use crate::event::{ChainCheck, Event, EventHead, History, Subject};
+use crate::event::{Event, EventHead, Subject};
+use crate::history::{ChainCheck, History};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::receipt::{self, ReceiptContent};
