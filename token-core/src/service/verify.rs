@@ -8,6 +8,7 @@ use crate::clock::Time;
 use crate::format::Parsed;
 use crate::keyring::KeyIndex;
 use crate::near::Held;
+use crate::network::Packed;
 use crate::receipt::Receipt;
 use crate::refusal::{Reason, Refusal};
 use crate::scope::{Resources, Scope, ScopeDef};
@@ -29,16 +30,11 @@ pub struct Caller {
 
 impl Caller {
     /// A caller at this address. An IPv4 address mapped into IPv6 is taken as IPv4.
+    #[inline]
     #[must_use]
     pub fn at(address: IpAddr) -> Caller {
         Caller { address: Some(address.to_canonical()) }
     }
-}
-
-/// What can be said without the store.
-enum Found<'a> {
-    Answer(Result<Verified, Refusal>),
-    Miss(Parsed<'a>),
 }
 
 /// A token that was verified for one request.
@@ -46,7 +42,7 @@ enum Found<'a> {
 pub struct Verified {
     snapshot: Held,
     at: Time,
-    address: Option<IpAddr>,
+    address: Packed,
 }
 
 impl Verified {
@@ -84,7 +80,7 @@ impl Verified {
     #[must_use]
     pub fn allows_everywhere<S: Scope>(&self) -> bool {
         let catalog = &self.snapshot.catalog;
-        catalog.index(S::DEF.name).is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
+        catalog.index_of::<S>().is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
     }
 
     /// Whether the token allows the scope of this name on every resource.
@@ -98,14 +94,14 @@ impl Verified {
     #[must_use]
     pub fn allows<S: Scope>(&self, resource: &str) -> bool {
         let catalog = &self.snapshot.catalog;
-        catalog.index(S::DEF.name).is_some_and(|scope| self.snapshot.rights.allows(scope, resource))
+        catalog.index_of::<S>().is_some_and(|scope| self.snapshot.rights.allows(scope, resource))
     }
 
     /// The resources on which the token, under its owner's ceiling, allows the scope; `None` if there are none.
     #[must_use]
     pub fn resources<S: Scope>(&self) -> Option<Resources> {
         let catalog = &self.snapshot.catalog;
-        catalog.index(S::DEF.name).and_then(|scope| self.snapshot.rights.resources(scope))
+        catalog.index_of::<S>().and_then(|scope| self.snapshot.rights.resources(scope))
     }
 }
 
@@ -119,10 +115,13 @@ impl Tokens {
         credential: Result<Credential<'_>, CredentialError>,
         caller: Caller,
     ) -> Result<Verified, Refusal> {
-        let credential = credential.as_ref().map_err(|error| *error);
-        match self.look_up(credential, caller) {
-            Found::Answer(answer) => answer,
-            Found::Miss(parsed) => self.load_and_verify(&parsed, caller).await,
+        let parsed = match self.parse(credential.as_ref().map_err(|error| *error)) {
+            Ok(parsed) => parsed,
+            Err(reason) => return Err(self.refused(reason)),
+        };
+        match self.look_up(parsed, caller) {
+            Some(answer) => answer,
+            None => self.load_and_verify(parsed, caller).await,
         }
     }
 
@@ -136,47 +135,69 @@ impl Tokens {
         credential: Result<&Credential<'_>, CredentialError>,
         caller: Caller,
     ) -> Option<Result<Verified, Refusal>> {
-        match self.look_up(credential, caller) {
-            Found::Answer(answer) => Some(answer),
-            Found::Miss(_) => None,
+        match self.parse(credential) {
+            Ok(parsed) => self.look_up(parsed, caller),
+            Err(reason) => Some(Err(self.refused(reason))),
         }
     }
 
-    // Inlined, or every verification copies its answer once more.
+    #[inline]
+    fn parse<'a>(&self, credential: Result<&'a Credential<'_>, CredentialError>) -> Result<Parsed<'a>, Reason> {
+        match credential {
+            Ok(credential) => self.0.format.parse(credential.expose_secret()).map_err(Reason::from),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What can be said without the store. Inlined, or every verification copies its answer once more.
     #[inline(always)]
-    fn look_up<'a>(&self, credential: Result<&'a Credential<'_>, CredentialError>, caller: Caller) -> Found<'a> {
+    fn look_up(&self, parsed: Parsed<'_>, caller: Caller) -> Option<Result<Verified, Refusal>> {
         let inner = &*self.0;
-        let credential = match credential {
-            Ok(credential) => credential,
-            Err(error) => return Found::Answer(Err(self.refuse(error))),
-        };
-        let parsed = match inner.format.parse(credential.expose_secret()) {
-            Ok(parsed) => parsed,
-            Err(error) => return Found::Answer(Err(self.refused(error.into()))),
-        };
-        let now = inner.clock.reading();
-        let Some(snapshot) = inner.cache.get(&parsed.selector, now) else { return Found::Miss(parsed) };
-        // The MAC at every request: what is cached is what it is compared with, not that it was right.
-        let right =
-            inner.keyring.fits(snapshot.key, parsed.verifier, snapshot.token, snapshot.generation, &snapshot.digest);
-        let standing = if right { snapshot.standing(caller.address, now.wall) } else { Err(Reason::WrongVerifier) };
-        Found::Answer(match standing {
+        // What this thread keeps is looked at first, and what all share if that won't do.
+        for near in [true, false] {
+            let selector = parsed.selector();
+            let found = if near { inner.cache.kept(&selector) } else { inner.cache.shared(&selector) };
+            let Some(snapshot) = found else { continue };
+            // The MAC at every request: what is cached is what it is compared with, not that it was right.
+            let (token, digest) = (snapshot.token, &snapshot.digest);
+            let right = inner.keyring.fits(snapshot.key, parsed.verifier(), token, snapshot.generation, digest);
+            // The clock last: it is what everything is as late as, and a processor that reads it waits for what was begun before.
+            let now = inner.clock.reading();
+            if inner.cache.may_serve(&snapshot, now) {
+                return Some(self.judge(parsed, snapshot, right, now.wall, caller));
+            }
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn judge(
+        &self,
+        parsed: Parsed<'_>,
+        snapshot: Held,
+        right: bool,
+        now: Time,
+        caller: Caller,
+    ) -> Result<Verified, Refusal> {
+        let counters = &self.0.counters;
+        match if right { snapshot.standing(caller.address, now) } else { Err(Reason::WrongVerifier) } {
             Ok(()) => {
-                inner.counters.accepted_on_hit();
-                Ok(self.verified(&parsed, snapshot, now.wall, caller))
+                counters.accepted_on_hit();
+                Ok(self.verified(parsed, snapshot, now, caller))
             }
             Err(reason) => {
-                inner.counters.refused_on_hit();
-                Err(self.refused_token(reason, snapshot.token, now.wall, None))
+                counters.refused_on_hit();
+                Err(self.refused_token(reason, snapshot.token, now, None))
             }
-        })
+        }
     }
 
-    pub(super) fn verified(&self, parsed: &Parsed<'_>, snapshot: Held, at: Time, caller: Caller) -> Verified {
-        if snapshot.key != KeyIndex::CURRENT && snapshot.redigest.first() {
+    #[inline(always)]
+    pub(super) fn verified(&self, parsed: Parsed<'_>, snapshot: Held, at: Time, caller: Caller) -> Verified {
+        if snapshot.key != KeyIndex::CURRENT {
             self.0.remake_digest(parsed, &snapshot);
         }
-        Verified { snapshot, at, address: caller.address }
+        Verified { snapshot, at, address: Packed::new(caller.address) }
     }
 
     /// The receipt of a refusal, of the present moment unless it was judged by another.
@@ -192,10 +213,7 @@ impl Tokens {
     /// reach.
     #[must_use]
     pub fn refuse(&self, error: CredentialError) -> Refusal {
-        self.refused(match error {
-            CredentialError::Missing => Reason::NoCredential,
-            CredentialError::Malformed => Reason::MalformedRequest,
-        })
+        self.refused(error.into())
     }
 
     /// A refusal that names no token of ours. Cheap: there may be any number of them.
@@ -265,18 +283,26 @@ impl Tokens {
     pub fn tally_use(&self, token: &Verified) {
         let inner = &*self.0;
         let snapshot = &*token.snapshot;
-        inner.tally.used(snapshot.token, snapshot.generation, LastUse { at: token.at, address: token.address });
+        inner.tally.used(
+            snapshot.token,
+            snapshot.generation,
+            LastUse { at: token.at, address: token.address.unpacked() },
+        );
     }
 }
 
 impl Inner {
-    /// Makes the digest of a secret under the current key, for the next flush to store.
-    fn remake_digest(&self, parsed: &Parsed<'_>, snapshot: &Snapshot) {
+    /// Makes the digest of a secret under the current key, for the next flush to store: once for each snapshot.
+    #[cold]
+    fn remake_digest(&self, parsed: Parsed<'_>, snapshot: &Snapshot) {
+        if !snapshot.redigest.first() {
+            return;
+        }
         self.tally.redigested(Redigest {
             selector: snapshot.selector,
             from: self.keyring.id(snapshot.key).clone(),
             to: self.keyring.current().clone(),
-            digest: self.keyring.digest(parsed.verifier, snapshot.token, snapshot.generation),
+            digest: self.keyring.digest(parsed.verifier(), snapshot.token, snapshot.generation),
         });
     }
 }
