@@ -286,7 +286,7 @@ impl Tokens {
         inner.tally.used(
             snapshot.token,
             snapshot.generation,
-            LastUse { at: token.at, address: token.address.unpacked() },
+            LastUse { at: token.at, address: token.address.unpacked(), client: None },
         );
     }
 }

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use token_core::{Subject, Time, TokenId};
 
-use super::work::{CHUNK, End, Work, list};
+use super::work::{CHUNK, End, Work};
 use crate::dialect::{Rows, Session};
 use crate::error::{BadColumn, Failure};
-use crate::value::{Value, values};
+use crate::value::{Value, list, values};
 
 pub(super) struct Purge {
     pub(super) before: Time,
@@ -16,12 +16,17 @@ pub(super) struct Purge {
 }
 
 /// What refers to a token by its id.
-const OF_TOKEN: [&str; 5] = [
+const OF_TOKEN: [&str; 10] = [
     "DELETE FROM api_token_secrets WHERE token IN",
     "DELETE FROM api_token_changes WHERE token IN",
     "DELETE FROM api_token_usage_last WHERE token IN",
     "DELETE FROM api_token_usage_hours WHERE token IN",
     "DELETE FROM api_token_refusals WHERE token IN",
+    "DELETE FROM api_token_usage_days WHERE token IN",
+    "DELETE FROM api_token_usage_sources WHERE token IN",
+    "DELETE FROM api_token_usage_scopes WHERE token IN",
+    "DELETE FROM api_token_usage_calls WHERE token IN",
+    "DELETE FROM api_token_signals WHERE token IN",
 ];
 
 impl Purge {
