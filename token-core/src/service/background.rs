@@ -114,7 +114,7 @@ impl Tokens {
         let _flushing = inner.flushing.lock().await;
         inner.counters.publish();
         counters::sizes(inner.cache.len(), inner.loads.waited_for());
-        let (tallies, dropped) = inner.tally.take();
+        let (tallies, dropped) = inner.tally.take(&inner.catalog);
         if dropped > 0 {
             counters::dropped(dropped);
             tracing::warn!(dropped, "usage came faster than it could be stored; some counts were dropped");
