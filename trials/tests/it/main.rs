@@ -6,6 +6,7 @@
 mod books;
 mod cut;
 mod database;
+mod day;
 mod killer;
 mod kills;
 mod proxy;
