@@ -15,10 +15,10 @@ use chacha20::rand_core::SeedableRng;
 use token_axum::{Authorized, ClientAddress, TokenLayer};
 use token_core::{
     Actor, ActorId, Advice, Background, Ceiling, ConcernKind, Expiry, Grant, Grants, Keyring, ListFilter, ManualClock,
-    Minted, NewToken, Overlap, OwnerId, Policy, Position, Reason, Rotation, Time, TokenId, TokenName, Tokens,
+    Minted, NewToken, Overlap, OwnerId, Policy, Position, Reason, Replace, Rotation, Time, TokenId, TokenName, Tokens,
 };
 use token_store_sqlx::SqlStore;
-use token_trials::service::{ProjectsRead, ProjectsWrite, catalog};
+use token_trials::{ProjectsRead, ProjectsWrite, catalog};
 use tower::ServiceExt as _;
 
 use crate::database::Database;
@@ -79,18 +79,17 @@ impl World {
         let app = Router::new()
             .route(
                 "/projects/{id}",
-                get(async |_: Authorized<ProjectsRead>| "a project").put(async |_: Authorized<ProjectsWrite>| "changed"),
+                get(async |_: Authorized<ProjectsRead>| "a project")
+                    .put(async |_: Authorized<ProjectsWrite>| "changed"),
             )
             .layer(TokenLayer::required(&tokens));
-        let ann =
-            Actor::owner(ActorId::new("ann").unwrap(), OwnerId::new("ann").unwrap(), Ceiling::Everything);
+        let ann = Actor::owner(ActorId::new("ann").unwrap(), OwnerId::new("ann").unwrap(), Ceiling::Everything);
         World { tokens, background, clock, app, ann, texts: BTreeMap::new() }
     }
 
     async fn create(&mut self, name: &'static str, scope: &str, expires: Expiry) {
         let grants = Grants::new([Grant::all(scope).unwrap()]).unwrap();
-        let request =
-            NewToken { expires: Some(expires), ..NewToken::new(TokenName::new(name).unwrap(), grants) };
+        let request = NewToken { expiry: Some(expires), ..NewToken::new(TokenName::new(name).unwrap(), grants) };
         let minted = self.tokens.manage(&self.ann).create(&request).await.unwrap();
         self.texts.insert(name, minted);
     }
@@ -126,7 +125,7 @@ impl World {
 
     async fn rotate(&mut self, name: &'static str, overlap: Duration) -> String {
         let before = self.text(name);
-        let rotation = Rotation { overlap: Some(Overlap::For(overlap)), ..Rotation::default() };
+        let rotation = Rotation { replace: Replace::Current(Overlap::For(overlap)), ..Rotation::default() };
         let rotated = self.tokens.manage(&self.ann).rotate(self.id(name), &rotation).await.unwrap();
         self.texts.insert(name, rotated);
         before
@@ -169,7 +168,8 @@ async fn each_signal_and_advice_is_seen_when_its_story_says_and_at_no_other_time
     before_the_day(&mut world).await;
     let mut old_value = None;
     for hour in 0..24 {
-        let daily = ["steady", "traveller", "leaver", "ending", "rotator", "mover", "burster", "grabber", "eternal", "wide"];
+        let daily =
+            ["steady", "traveller", "leaver", "ending", "rotator", "mover", "burster", "grabber", "eternal", "wide"];
         match hour {
             3 => old_value = Some(world.rotate("rotator", 6 * HOUR).await),
             4 => drop(world.rotate("mover", 12 * HOUR).await),
@@ -242,12 +242,12 @@ async fn after_the_day(world: &World) {
     let detail = manage.usage_detail(world.id("grabber")).await.unwrap();
     assert_eq!(detail.usage.refusals, [(Reason::InsufficientScope, 150)]);
     assert_eq!(detail.usage.signals[0].count, 150);
-    let refused = detail.calls.iter().find(|call| call.refused.is_some()).unwrap();
-    assert_eq!((refused.method.as_str(), refused.route.as_deref()), ("PUT", Some("/projects/{id}")));
-    assert_eq!(refused.refused, Some(Reason::InsufficientScope));
 
     let detail = manage.usage_detail(world.id("leaver")).await.unwrap();
     assert_eq!((detail.usage.signals.len(), detail.usage.signals[0].count), (1, 2 * 16));
+    let refused = &detail.calls[0];
+    assert_eq!((refused.method.as_str(), refused.route.as_deref()), ("GET", Some("/projects/{id}")));
+    assert_eq!(refused.refused, Some(Reason::Revoked));
     let detail = manage.usage_detail(world.id("burster")).await.unwrap();
     assert_eq!(detail.usage.signals[0].count, 1150);
     let wide = manage.usage_detail(world.id("wide")).await.unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "what was seen is shown with --nocapture")]
 
 mod books;
+mod counted;
 mod cut;
 mod database;
 mod day;
