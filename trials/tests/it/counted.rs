@@ -43,7 +43,7 @@ async fn a_kill_loses_the_last_interval_at_most(db: Database) {
     let safe = said.iter().filter(|(at, _)| killed - *at >= INTERVAL + WRITTEN_WITHIN).map(|(_, uses)| *uses).max();
     let safe = safe.unwrap();
     println!("{stored} of {all} uses are stored; {safe} were older than an interval");
-    assert!(safe > 500, "{safe}");
+    assert!(safe > 0, "nothing was counted for longer than an interval");
     assert!((safe..=all + 1).contains(&stored), "{stored} of {all}, of which {safe} were older than an interval");
 }
 
