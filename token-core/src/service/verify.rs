@@ -280,7 +280,7 @@ impl Tokens {
         let snapshot = &*token.snapshot;
         // What another service has verified is nothing here.
         let ours = Arc::ptr_eq(&snapshot.catalog, &self.0.catalog);
-        let scope = snapshot.catalog.index(S::DEF.name).filter(|_| ours);
+        let scope = snapshot.catalog.index_of::<S>().filter(|_| ours);
         match scope.and_then(|scope| Some((scope, holds(&snapshot.rights, scope)?))) {
             Some((scope, held)) => {
                 snapshot.exercised.note(scope);
