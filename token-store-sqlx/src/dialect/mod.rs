@@ -79,6 +79,12 @@ pub(crate) trait Dialect: Send + Sync + 'static {
         POLL
     }
 
+    /// What follows a table whose rows must be come to, and locked, by this index.
+    fn by_index(&self, _index: &'static str) -> String {
+        // Elsewhere rows are locked in the order that is asked for, however they were come to.
+        String::new()
+    }
+
     /// What a query ends with whose rows nobody else may write or lock until the end of the transaction.
     fn lock(&self) -> &'static str;
 }

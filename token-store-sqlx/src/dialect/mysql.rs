@@ -55,6 +55,10 @@ impl Flavor for MySql {
     // The usual level here would go on seeing what was there when the transaction first looked: a count of live tokens, say.
     const BEGIN: &'static str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION";
 
+    fn by_index(index: &'static str) -> String {
+        format!(" FORCE INDEX ({index})")
+    }
+
     fn holds(column: &str) -> String {
         format!("locate(?, {column}) > 0")
     }

@@ -52,6 +52,11 @@ pub(crate) trait Flavor: Send + Sync + 'static {
     /// The sum of a column of numbers.
     fn sum(column: &str) -> String;
 
+    /// See [`Dialect::by_index`].
+    fn by_index(_index: &'static str) -> String {
+        String::new()
+    }
+
     /// How often the log of changes is looked at.
     const POLL: Duration = super::POLL;
 
@@ -214,6 +219,10 @@ impl<F: Flavor> Dialect for Server<F> {
 
     fn poll(&self) -> Duration {
         F::POLL
+    }
+
+    fn by_index(&self, index: &'static str) -> String {
+        F::by_index(index)
     }
 
     fn lock(&self) -> &'static str {

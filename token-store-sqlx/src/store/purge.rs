@@ -13,6 +13,8 @@ pub(super) struct Purge {
     pub(super) keep_undelivered: bool,
     pub(super) limit: u32,
     pub(super) lock: &'static str,
+    /// By which secrets are come to in the order of their tokens.
+    pub(super) by_token: String,
 }
 
 /// What refers to a token by its id.
@@ -86,6 +88,13 @@ impl Purge {
         if dead.is_empty() {
             return Ok(0);
         }
+        // In the order in which tallies lock them, before any is deleted in another.
+        let (marks, ids_dead) = list(dead.iter().map(|id| Value::from(*id)));
+        let secrets = format!(
+            "SELECT generation FROM api_token_secrets{} WHERE token IN ({marks}) ORDER BY token, generation{}",
+            self.by_token, self.lock
+        );
+        session.query(secrets.into(), &ids_dead).await?;
         let (marks, subjects) = list(dead.iter().map(|id| Subject::Token(*id).to_string().into()));
         session.execute(format!("DELETE FROM api_token_events WHERE subject IN ({marks})").into(), &subjects).await?;
         let (marks, ids) = list(dead.iter().map(|id| Value::from(*id)));

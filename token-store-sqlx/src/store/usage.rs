@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use token_core::{
-    CallTally, Generation, HourOfUse, LastUse, Reason, Redigest, RefusalTally, Selector, SignalTally, SourceTally,
-    StoreError, Tallies, Time, TokenId, Usage,
+    CallTally, Fault, Generation, HourOfUse, LastUse, Reason, Redigest, RefusalTally, Selector, SignalTally,
+    SourceTally, StoreError, Tallies, Time, TokenId, Usage,
 };
 
 use super::SqlStore;
@@ -23,7 +23,17 @@ impl SqlStore {
         if tallies.is_empty() {
             return Ok(());
         }
-        self.transact(&Record(Sorted::of(tallies))).await
+        let sorted = Sorted::of(tallies);
+        // By themselves: a secret's row that was locked to be counted for, and then to be written, is one that a purge stands
+        // between. First, since they may be written twice and counts may not.
+        if !sorted.redigests.is_empty() {
+            let written = self.transact(&Remake(&sorted)).await;
+            written.map_err(|error| match error.fault() {
+                Fault::OutcomeUnknown => StoreError::new(Fault::ConnectionLost, error),
+                _ => error,
+            })?;
+        }
+        self.transact(&Record(sorted)).await
     }
 
     pub(super) async fn usage_of(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
@@ -131,6 +141,21 @@ pub(super) fn kept(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+struct Remake<'a>(&'a Sorted<'a>);
+
+#[async_trait]
+impl Work for Remake<'_> {
+    type Done = ();
+
+    async fn run(&self, session: &mut dyn Session) -> Result<End<()>, Failure> {
+        let redigests = self.0.redigests.iter().map(|((selector, from), redigest)| {
+            values![selector.as_bytes(), *from, redigest.to.as_str(), redigest.digest.as_bytes()]
+        });
+        write(session, Tally::Digests, redigests.flatten().collect()).await?;
+        Ok(End::Keep(()))
+    }
+}
+
 struct Record<'a>(Sorted<'a>);
 
 #[async_trait]
@@ -138,7 +163,7 @@ impl Work for Record<'_> {
     type Done = ();
 
     async fn run(&self, session: &mut dyn Session) -> Result<End<()>, Failure> {
-        let Record(Sorted { last, hours, refusals, sources, scopes, calls, signals, redigests }) = self;
+        let Record(Sorted { last, hours, refusals, sources, scopes, calls, signals, redigests: _ }) = self;
         let last = last.iter().map(|((token, generation), last)| {
             let client = last.client.as_ref().map(token_core::Client::as_str);
             values![*token, generation.number(), last.at, last.address.map(|ip| ip.to_string()), client]
@@ -163,9 +188,6 @@ impl Work for Record<'_> {
         let signals = signals.iter().map(|((token, kind, subject), signal)| {
             values![*token, u32::from(*kind), *subject, signal.first, signal.last, kept(signal.count)]
         });
-        let redigests = redigests.iter().map(|((selector, from), redigest)| {
-            values![selector.as_bytes(), *from, redigest.to.as_str(), redigest.digest.as_bytes()]
-        });
         // In this order everywhere, for the same reason as the keys are.
         write(session, Tally::LastUses, last.flatten().collect()).await?;
         write(session, Tally::Hours, hours.flatten().collect()).await?;
@@ -174,7 +196,6 @@ impl Work for Record<'_> {
         write(session, Tally::Scopes, scopes.flatten().collect()).await?;
         write(session, Tally::Calls, calls.flatten().collect()).await?;
         write(session, Tally::Signals, signals.flatten().collect()).await?;
-        write(session, Tally::Digests, redigests.flatten().collect()).await?;
         Ok(End::Keep(()))
     }
 }
