@@ -4,6 +4,7 @@ mod background;
 mod builder;
 mod error;
 mod follow;
+mod forms;
 mod keys;
 mod leak;
 mod load;
