@@ -107,6 +107,12 @@ impl Tokens {
         self.0.sources
     }
 
+    /// The longest that anything is believed after it was read: within this, every node refuses what was revoked.
+    #[must_use]
+    pub fn max_staleness(&self) -> Duration {
+        self.0.cache.max_staleness()
+    }
+
     /// Whether both are one service, as all clones of one are.
     #[must_use]
     pub fn is_same(&self, other: &Tokens) -> bool {
