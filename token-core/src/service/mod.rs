@@ -13,6 +13,7 @@ mod plan;
 mod read;
 mod refresh;
 mod registry;
+mod usage;
 mod verify;
 
 use std::fmt;
@@ -48,6 +49,7 @@ pub use manage::{Manage, Minted};
 pub(crate) use registry::ServiceId;
 
 pub use read::{Listed, ListedOwner, Rehearsal, TokenList};
+pub use usage::{Attention, Concern, ConcernKind, LastHour, Overview, SourceSeen, UsageDetail};
 pub use verify::{Caller, Verified};
 
 /// API tokens, as a service embeds them. Cheap to clone; all clones are one service.
