@@ -50,7 +50,7 @@ impl Dates {
 
     fn format(&self, format: &str, at: Time) -> String {
         let moment = Timestamp::from_microsecond(at.as_micros()).unwrap_or_default();
-        moment.to_zoned(self.zone.clone()).strftime(format).to_string()
+        moment.to_zoned_datetime(self.zone.clone()).strftime(format).to_string()
     }
 
     /// The last moment of a day, as an input of type `date` has it. `None` if it is no day, or the moment can't be kept.
@@ -59,7 +59,7 @@ impl Dates {
         if date.to_string() != text {
             return None;
         }
-        let next = date.tomorrow().ok()?.to_zoned(self.zone.clone()).ok()?;
+        let next = date.tomorrow().ok()?.to_zoned_datetime(self.zone.clone()).ok()?;
         Time::from_micros(next.timestamp().as_microsecond() - 1_000_000)
     }
 
@@ -94,9 +94,9 @@ pub(crate) fn exact_duration(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0 => w::NOT_AT_ALL.to_owned(),
-        _ if seconds % DAY == 0 && seconds > DAY => w::days(seconds / DAY),
-        _ if seconds % HOUR == 0 => w::hours(seconds / HOUR),
-        _ if seconds % MINUTE == 0 => w::minutes(seconds / MINUTE),
+        _ if seconds.is_multiple_of(DAY) && seconds > DAY => w::days(seconds / DAY),
+        _ if seconds.is_multiple_of(HOUR) => w::hours(seconds / HOUR),
+        _ if seconds.is_multiple_of(MINUTE) => w::minutes(seconds / MINUTE),
         _ => w::seconds(seconds),
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Unreadable;
 const FIELDS_MAX: usize = 600;
 
 impl Form {
-    pub(crate) fn of_body(request: &Request) -> Result<Form, Unreadable> {
+    pub(crate) fn of_sent(request: &Request) -> Result<Form, Unreadable> {
         let mut lines = request.header("content-type");
         let (Some(line), None) = (lines.next(), lines.next()) else { return Err(Unreadable) };
         if !line.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
