@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use token_core::{Actor, ActorId, Ceiling, Credential, CredentialError, Refusal, TokenId, Tokens, Verified};
+use token_core::{Actor, ActorId, Call, Ceiling, Credential, CredentialError, Refusal, TokenId, Tokens, Verified};
 
 use crate::api;
 use crate::http::{Request, Response};
@@ -69,7 +69,9 @@ pub(crate) async fn admit(
             let token = tokens.authenticate(credential(tokens, request), request.caller).await.map_err(refused)?;
             check_token(management, route, &token)?;
             let actor = itself(tokens, &token).await?;
-            tokens.tally_use(&token);
+            let client = request.header("user-agent").next();
+            let call = Call { method: &request.method, route: Some(route.path), client };
+            tokens.tally_use(&token, &call);
             Ok(Access::Itself(actor, token.token_id()))
         }
     }

@@ -16,6 +16,7 @@ const [program, out, ...flags] = process.argv.slice(2);
 const update = flags.includes('--update');
 const only = process.env.ONLY;
 
+setTimeout(() => { console.log("it takes too long"); process.exit(1); }, 8 * 60_000).unref();
 const world = await World.start(program);
 world.pictures = update ? out : null;
 if (update) mkdirSync(out, { recursive: true });
