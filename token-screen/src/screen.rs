@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use token_core::Tokens;
+use token_core::{Listed, Overview, Tokens};
 
 use crate::accent::{self, Rgb};
 use crate::assets::{Asset, Assets};
@@ -194,6 +194,13 @@ impl Screen {
     #[must_use]
     pub fn unavailable(&self) -> Response {
         pages::unavailable(self)
+    }
+
+    /// The list of these tokens with what is known of them, in their order, as the page shows it: for whoever measures what that takes. No
+    /// store is asked.
+    #[must_use]
+    pub fn render_list(&self, visitor: &SignedIn, tokens: &[Listed], overviews: &[Overview]) -> String {
+        pages::render(self, visitor, tokens, overviews)
     }
 
     pub(crate) fn asset(&self, name: &str) -> Option<&Asset> {

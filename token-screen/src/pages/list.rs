@@ -1,11 +1,13 @@
 //! The list: everything that matters of many tokens, without a click.
 
 use askama::Template;
-use token_core::{ListFilter, Listed, OwnerId, Position, Time, TokenList, TokenName, TokenState};
+use token_core::{Caller, ListFilter, Listed, Overview, OwnerId, Position, Time, TokenList, TokenName, TokenState};
 
 use crate::cursor;
-use crate::http::Response;
+use crate::http::{Request, Response};
 use crate::percent;
+use crate::screen::Screen;
+use crate::visitor::SignedIn;
 use crate::words as w;
 
 use super::activity::{Activity, activity};
@@ -161,41 +163,75 @@ pub(super) async fn show(visit: &Visit<'_>) -> Result<Response, Refused> {
     let list = visit.manage().list(owner, filter(asked.state, now), some, from, limit).await?;
     let (filters, is_empty) = filters(visit, &asked, &list).await?;
 
+    let next = list.next.as_ref().map(|next| Asked { cursor: Some(cursor::write(next)), ..asked.clone() }.url(base));
+    let (rows, is_blind) = rows(visit, &list.tokens).await;
+    let is_first = asked.cursor.is_none() && !is_empty;
+    let template = ListPage {
+        is_blind,
+        needed: if is_first { needed(visit, owner).await } else { None },
+        activity: if is_first { activity(visit, owner).await } else { None },
+        filters,
+        next,
+        first: asked.cursor.is_some().then(|| Asked { cursor: None, ..asked.clone() }.url(base)),
+        is_empty,
+        ..bare(visit, asked, rows)
+    };
+    page(200, &template)
+}
+
+/// The page with these rows and nothing else that is known.
+fn bare<'a>(visit: &Visit<'a>, asked: Asked, rows: Vec<Row>) -> ListPage<'a> {
+    let base = visit.screen.base();
     let sort = |key: &'static str| Sort {
         url: Asked { sort: key, cursor: None, ..asked.clone() }.url(base),
         is_current: asked.sort == key,
     };
-    let next = list.next.as_ref().map(|next| Asked { cursor: Some(cursor::write(next)), ..asked.clone() }.url(base));
-    let new_url = match (&asked.owner, visit.actor.is_admin()) {
-        (Some(owner), _) => visit.url(&format!("/new?owner={}", percent::encode(owner.as_str()))),
-        _ => visit.url("/new"),
+    let new_url = match &asked.owner {
+        Some(owner) => visit.url(&format!("/new?owner={}", percent::encode(owner.as_str()))),
+        None => visit.url("/new"),
     };
-    let (rows, is_blind) = rows(visit, &list.tokens).await;
-    let is_first = asked.cursor.is_none();
     let (environment, is_production) = &visit.screen.look.environment;
-    let template = ListPage {
+    ListPage {
         frame: visit.frame(w::API_TOKENS),
         environment,
         is_production: *is_production,
         rows,
-        is_blind,
-        needed: if is_first && !is_empty { needed(visit, owner).await } else { None },
-        activity: if is_first && !is_empty { activity(visit, owner).await } else { None },
-        filters,
+        is_blind: false,
+        needed: None,
+        activity: None,
+        filters: Vec::new(),
         by_name: sort("name"),
         by_created: sort("created"),
         by_expiry: sort("expires"),
         q: asked.q.clone(),
         owner: asked.owner.as_ref().map(ToString::to_string),
-        next,
-        first: asked.cursor.is_some().then(|| Asked { cursor: None, ..asked.clone() }.url(base)),
-        is_empty,
+        next: None,
+        first: None,
+        is_empty: false,
         shows_owners: visit.actor.is_admin(),
         new_url,
         curl: w::curl(visit.screen, w::CURL_PLACEHOLDER),
         asked,
+    }
+}
+
+/// The page of these tokens and what is known of them, made from nothing else: no store is asked. For whoever measures that.
+pub(crate) fn render(screen: &Screen, visitor: &SignedIn, tokens: &[Listed], overviews: &[Overview]) -> String {
+    let request = Request {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        query: String::new(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        caller: Caller::default(),
     };
-    page(200, &template)
+    let visit = Visit::new(screen, &request, visitor, "");
+    let kinds = kinds(screen.tokens().catalog());
+    let row = |listed| Row::of(listed, screen.tokens().format(), &kinds, &visit.dates);
+    let rows = tokens.iter().zip(overviews).map(|(listed, of)| row(listed).with_usage(&of.usage, listed, &visit.dates));
+    let asked = Asked { state: "live", sort: "created", ..Asked::default() };
+    // Writing to memory does not fail.
+    bare(&visit, asked, rows.collect()).render().unwrap_or_default()
 }
 
 /// The rows of these tokens, and whether their usage can't be read.

@@ -33,6 +33,7 @@ use crate::screen::Screen;
 use crate::visitor::SignedIn;
 
 use frame::Frame;
+pub(crate) use list::render;
 pub(crate) use refused::Refused;
 
 /// What can be asked for.
@@ -83,6 +84,18 @@ pub(crate) struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
+    fn new(screen: &'a Screen, request: &'a Request, visitor: &'a SignedIn, segment: &'a str) -> Visit<'a> {
+        let zone = visitor.zone.as_ref().unwrap_or(&screen.zone).clone();
+        Visit {
+            screen,
+            request,
+            actor: &visitor.actor,
+            segment,
+            fresh: guard::is_fresh(&screen.rules, visitor),
+            dates: Dates { now: screen.tokens().now(), zone },
+        }
+    }
+
     fn tokens(&self) -> &'a Tokens {
         self.screen.tokens()
     }
@@ -151,15 +164,7 @@ async fn visit(screen: &Screen, request: &Request, visitor: Option<&SignedIn>) -
     if request.body.len() > BODY_MAX {
         return Err(Refused::TooLarge);
     }
-    let zone = visitor.zone.as_ref().unwrap_or(&screen.zone).clone();
-    let visit = Visit {
-        screen,
-        request,
-        actor: &visitor.actor,
-        segment,
-        fresh: guard::is_fresh(&screen.rules, visitor),
-        dates: Dates { now: screen.tokens().now(), zone },
-    };
+    let visit = Visit::new(screen, request, visitor, segment);
     match page {
         Page::List => list::show(&visit).await,
         Page::New => create::answer(&visit).await,
