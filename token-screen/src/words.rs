@@ -164,6 +164,7 @@ pub(crate) const BROKEN_SEAL: &str =
 pub(crate) const OLD_VALUE: &str = "Old value";
 pub(crate) const END_NOW: &str = "End now";
 pub(crate) const NOT_KNOWN: &str = "Not known";
+pub(crate) const NO_REQUESTS: &str = "No requests";
 
 pub(crate) fn select(name: &str) -> String {
     format!("Select {name}")
@@ -261,7 +262,8 @@ pub(crate) fn more(count: usize) -> String {
 }
 
 pub(crate) fn used_after(count: &str, what: &str, ago: &str) -> String {
-    format!("was presented {count} times {what}, last {ago}.")
+    let times = if count == "1" { "once".to_owned() } else { format!("{count} times") };
+    format!("was presented {times} {what}, last {ago}.")
 }
 
 pub(crate) fn new_network(network: &str, ago: &str) -> String {

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { MOODS, holds } from './world.mjs';
+import { MOODS, holds, until } from './world.mjs';
 import { measure } from './measures.mjs';
 
 /** Ways that lead back to a page that was left, each from a page that shows a value. */
@@ -77,16 +77,16 @@ export const secrets = [
     try {
       for (const scripts of ['on', 'blocked']) {
         const name = `restored ${scripts}`;
-        let context = await world.profile(folder);
-        if (scripts === 'blocked') await context.route('**/*.js', (route) => route.abort());
-        await world.signIn(context, 'ann');
-        let page = context.pages()[0];
-        const { value } = await world.create(page, name);
-        await page.goto(`${world.screen}/receipt?receipt=marker-of-${scripts}`);
-        await page.goBack().catch(() => {});
+        const before = await world.profile(folder, ['about:blank']);
+        if (scripts === 'blocked') await before.context.route('**/*.js', (route) => route.abort());
+        await world.signIn(before.context, 'ann');
+        const [left] = before.context.pages();
+        const { value } = await world.create(left, name);
+        const elsewhere = await before.context.newPage();
+        await elsewhere.goto(`${world.screen}/receipt?receipt=marker-of-${scripts}`);
         // Time for what the browser writes about its tabs.
-        await page.waitForTimeout(1500);
-        await context.close();
+        await left.waitForTimeout(2500);
+        await before.close();
         const found = (text) => {
           try {
             return execFileSync('grep', ['-rlaF', text, folder], { encoding: 'utf8' }).trim().split('\n');
@@ -96,21 +96,21 @@ export const secrets = [
         };
         assert(found(`marker-of-${scripts}`).length > 0, 'what pages hold is found on the disk');
         assert.deepEqual(found(value.slice(-38)), [], 'the value is not');
-        context = await world.profile(folder, ['--restore-last-session']);
-        await world.signIn(context, 'ann');
-        const tabs = () => context.pages().filter((page) => page.url().startsWith(world.screen));
-        for (let tries = 0; tabs().length === 0 && tries < 50; tries += 1) await context.pages()[0].waitForTimeout(100);
-        assert(tabs().length > 0, 'the tab was restored');
-        for (page of tabs()) {
-          await page.reload().catch(() => {});
-          const shows = await holds(page, value);
-          seen += shows ? 1 : 0;
-          assert(!shows);
+        const after = await world.profile(folder, ['--restore-last-session']);
+        const pages = await until(() => after.context.pages().length >= 2 && after.context.pages());
+        await pages[0].waitForTimeout(1000);
+        assert(pages.some((page) => page.url().includes(`marker-of-${scripts}`)), 'tabs were restored');
+        for (const page of pages) {
+          for (const look of [async () => {}, () => page.reload(SOON)]) {
+            const shows = await isSeen(page, value, look());
+            seen += shows ? 1 : 0;
+            assert(!shows);
+          }
         }
-        await context.close();
+        await after.close();
       }
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     }
   }],
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -75,9 +75,23 @@ export class World {
     assert.equal(answer.status(), 200);
   }
 
-  /** A browser with a profile on disk, as people have. */
+  /** A browser of its own with a profile on disk, as people have, and its one window; closed as people close it, or killed. */
   async profile(folder, more = []) {
-    return chromium.launchPersistentContext(folder, { ...LAUNCH, args: [...FLAGS, ...more] });
+    const told = join(folder, 'DevToolsActivePort');
+    rmSync(told, { force: true });
+    const child = spawn(LAUNCH.executablePath, ['--headless', ...FLAGS, '--remote-debugging-port=0', `--user-data-dir=${folder}`, ...more], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    const port = await until(() => existsSync(told) && readFileSync(told, 'utf8').split('\n')[0]);
+    const browser = await until(() => chromium.connectOverCDP(`http://127.0.0.1:${port}`).catch(() => null));
+    const [context] = browser.contexts();
+    const close = async () => {
+      const session = await browser.newBrowserCDPSession();
+      await session.send('Browser.close').catch(() => {});
+      const patience = setTimeout(() => child.kill('SIGKILL'), 5000);
+      await ended;
+      clearTimeout(patience);
+    };
+    return { context, close };
   }
 
   watch(page, scripts) {
@@ -127,6 +141,16 @@ export class World {
     const answer = await fetch(this.origin + path, { headers: { authorization: `Bearer ${value}` } });
     return { status: answer.status, body: await answer.json().catch(() => null) };
   }
+}
+
+/** Asks again until there is an answer, for ten seconds. */
+export async function until(ask) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const answer = await ask();
+    if (answer) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`it never came about: ${ask}`);
 }
 
 /** Another origin, that of someone who means ill. */

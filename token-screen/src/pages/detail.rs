@@ -17,8 +17,9 @@ use super::{Refused, Visit, reveal};
 
 /// The chart shows a token's life, within these days.
 const CHART: std::ops::RangeInclusive<u64> = 30..=365;
-/// Calls, and events, shown of one token.
+/// Events shown of one token, and calls.
 const SHOWN: u32 = 20;
+const CALLS: usize = 10;
 
 #[derive(Template)]
 #[template(path = "detail.html", whitespace = "minimize")]
@@ -185,10 +186,9 @@ fn usage_of(listed: &Listed, detail: &UsageDetail, visit: &Visit<'_>) -> Usage {
             is_granted,
         })
     });
-    let shown = usize::try_from(SHOWN).unwrap_or(usize::MAX);
     let life = dates.now.since(listed.token.created_at).as_secs() / (24 * 60 * 60) + 1;
     let days = u32::try_from(life.clamp(*CHART.start(), *CHART.end())).unwrap_or(u32::MAX);
-    let calls = &detail.calls[..detail.calls.len().min(shown)];
+    let calls = &detail.calls[..detail.calls.len().min(CALLS)];
     Usage {
         chart: Bars::of(&usage::days(&detail.usage, dates.now, days)),
         chart_says: w::last_days(days),

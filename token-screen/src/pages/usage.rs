@@ -67,13 +67,17 @@ impl Bars {
                 path.push_str(&format!("M{} {HEIGHT}v-{height}", index * STEP + 2));
             }
         }
-        let accepted = days.iter().map(|day| day.accepted).sum();
-        let refused = days.iter().map(|day| day.refused).sum();
+        let accepted: u64 = days.iter().map(|day| day.accepted).sum();
+        let refused: u64 = days.iter().map(|day| day.refused).sum();
         Bars {
             path,
             width: days.len() * STEP,
             sentence: w::usage_sentence(days.len(), accepted, refused),
-            total: w::short_number(accepted + refused),
+            total: if accepted + refused == 0 {
+                w::NO_REQUESTS.to_owned()
+            } else {
+                w::short_number(accepted + refused)
+            },
             refused: (refused > 0).then(|| w::short_number(refused)),
         }
     }
@@ -161,6 +165,7 @@ mod tests {
         assert_eq!(bars.path, "M7 24v-24M12 24v-2");
         assert_eq!(bars.sentence, "Last 3 days: 31,001 accepted, 236 refused");
         assert_eq!((bars.total.as_str(), bars.refused.as_deref()), ("31.2k", Some("236")));
-        assert_eq!(Bars::of(&[day(0, 0)]).path, "");
+        let nothing = Bars::of(&[day(0, 0)]);
+        assert_eq!((nothing.path.as_str(), nothing.total.as_str()), ("", "No requests"));
     }
 }
