@@ -2,20 +2,28 @@
 
 use std::net::IpAddr;
 
-use http::Extensions;
-use token_core::Caller;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+use token_core::{Caller, TrustedProxies};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The client's address as the host worked it out, to be put into a request's extensions by a layer outside of
 /// [`TokenLayer`](crate::TokenLayer). It wins over the socket's.
 ///
-/// This is the one way to make an address count that is written in a header: the host knows which proxies it trusts to
-/// write one, and this crate does not.
+/// For addresses that a proxy writes into `X-Forwarded-For`, [`TokenLayer::behind`](crate::TokenLayer::behind) is simpler; this is for those
+/// that are told by any other means. Nothing that is written in a header counts without either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
-pub(crate) fn caller(extensions: &Extensions) -> Caller {
+pub(crate) fn caller(extensions: &Extensions, proxied: Option<(&TrustedProxies, &HeaderMap)>) -> Caller {
     let named = extensions.get::<ClientAddress>().map(|named| named.0);
-    named.or_else(|| socket(extensions)).map_or_else(Caller::default, Caller::at)
+    let client = named.or_else(|| match (socket(extensions), proxied) {
+        (Some(peer), Some((proxies, headers))) => {
+            proxies.client(peer, headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes))
+        }
+        (peer, _) => peer,
+    });
+    client.map_or_else(Caller::default, Caller::at)
 }
 
 #[cfg(feature = "axum")]

@@ -4,14 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll, ready};
 
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
-use token_core::{Credential, CredentialError, Reason, Refusal, Scope, Tokens, Verified};
+use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, TrustedProxies, Verified};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -46,7 +46,7 @@ impl TokenLayer {
     }
 
     fn new(tokens: &Tokens, anonymous: bool) -> TokenLayer {
-        let rules = Rules { tokens: tokens.clone(), anonymous, scopes: Vec::new(), except: Vec::new() };
+        let rules = Rules { tokens: tokens.clone(), anonymous, scopes: Vec::new(), except: Vec::new(), proxies: None };
         TokenLayer { rules: Arc::new(rules) }
     }
 
@@ -56,6 +56,13 @@ impl TokenLayer {
         let rules = Arc::make_mut(&mut self.rules);
         rules.scopes.push(Tokens::require::<S>);
         rules.anonymous = false;
+        self
+    }
+
+    /// Takes the client's address from `X-Forwarded-For` where the socket's is one of these proxies. Without it, what is written in headers
+    /// counts for nothing; a [`ClientAddress`](crate::ClientAddress) in the extensions still wins.
+    pub fn behind(mut self, proxies: TrustedProxies) -> TokenLayer {
+        Arc::make_mut(&mut self.rules).proxies = Some(proxies);
         self
     }
 
@@ -83,6 +90,7 @@ struct Rules {
     anonymous: bool,
     scopes: Vec<ScopeCheck>,
     except: Vec<Box<str>>,
+    proxies: Option<TrustedProxies>,
 }
 
 impl fmt::Debug for Rules {
@@ -92,6 +100,7 @@ impl fmt::Debug for Rules {
             .field("anonymous", &self.anonymous)
             .field("scopes", &self.scopes.len())
             .field("except", &self.except)
+            .field("proxies", &self.proxies)
             .finish()
     }
 }
@@ -127,13 +136,27 @@ impl Rules {
             return Some(Ok(Admission::Anonymous));
         }
         let credential = credential.as_ref().map_err(|error| *error);
-        self.tokens.authenticate_cached(credential, caller(extensions)).map(|verified| self.judge(verified))
+        self.tokens
+            .authenticate_cached(credential, self.caller(headers, extensions))
+            .map(|verified| self.judge(verified))
     }
 
     /// What the store has to be asked for, of a request that nothing could be said of at once.
     async fn admit(&self, parts: &Parts) -> Result<Admission, Refusal> {
         let credential = self.read_credential(&parts.headers);
-        self.judge(self.tokens.authenticate(credential, caller(&parts.extensions)).await)
+        let caller = self.caller(&parts.headers, &parts.extensions);
+        self.judge(self.tokens.authenticate(credential, caller).await)
+    }
+
+    fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Caller {
+        caller(extensions, self.proxies.as_ref().map(|proxies| (proxies, headers)))
+    }
+
+    /// Puts a request that is refused among the calls of its token.
+    fn note_refused<B>(&self, refusal: &Refusal, request: &Request<B>) {
+        let (headers, extensions) = (request.headers(), request.extensions());
+        let call = call(request.method(), headers, extensions);
+        self.tokens.tally_refused_call(refusal, self.caller(headers, extensions), &call);
     }
 
     fn read_credential<'a>(&self, headers: &'a HeaderMap) -> Result<Credential<'a>, CredentialError> {
@@ -158,12 +181,17 @@ impl Rules {
     }
 }
 
+/// Said once: what is wrong is how the service is set up, and every such request would say it again.
 fn say_if_address_unknown(refusal: &Refusal) {
+    static SAID: Once = Once::new();
     if refusal.reason() == Reason::AddressUnknown {
-        tracing::warn!(
-            "a token that is restricted to networks was refused, since the client's address is not known; serve the router \
-             with `into_make_service_with_connect_info::<SocketAddr>()`, or put a `ClientAddress` into the request's extensions"
-        );
+        SAID.call_once(|| {
+            tracing::warn!(
+                "a token that is restricted to networks was refused, since the client's address is not known; serve the \
+                 router with `into_make_service_with_connect_info::<SocketAddr>()`, name your proxies with \
+                 `TokenLayer::behind`, or put a `ClientAddress` into the request's extensions; this is said once"
+            );
+        });
     }
 }
 
@@ -226,8 +254,7 @@ where
                 return TokenFuture { stage: Stage::Running { response: self.inner.call(request), used } };
             }
             Some(Err(refusal)) => {
-                let call = call(request.method(), request.headers(), request.extensions());
-                self.rules.tokens.tally_refused_call(&refusal, caller(request.extensions()), &call);
+                self.rules.note_refused(&refusal, &request);
                 return TokenFuture { stage: Stage::Refused { refusal, rules: Arc::clone(&self.rules) } };
             }
             None => {}
@@ -243,7 +270,8 @@ where
                 let admission = rules.admit(&parts).await;
                 if let Err(refusal) = &admission {
                     let call = call(&parts.method, &parts.headers, &parts.extensions);
-                    rules.tokens.tally_refused_call(refusal, caller(&parts.extensions), &call);
+                    let caller = rules.caller(&parts.headers, &parts.extensions);
+                    rules.tokens.tally_refused_call(refusal, caller, &call);
                 }
                 (parts, admission)
             }

@@ -117,7 +117,7 @@ async fn read(base: &str, parts: Parts, body: Body) -> Result<Request, axum_core
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers.iter().map(header).collect(),
         body: read_body(body).await?,
-        caller: caller(&parts.extensions),
+        caller: caller(&parts.extensions, None),
     })
 }
 

@@ -11,4 +11,6 @@ pub use line::{Line, say};
 pub use phases::phases;
 pub use plan::{Step, plan};
 pub use request::{Answer, Ask, Kind, Request, Sent, Shape, Swap};
-pub use service::{CAP, ELDERS, House, OWNERS, Trouble, admin, elder, owner, policy};
+pub use service::{
+    CAP, ELDERS, House, OWNERS, ProjectsRead, ProjectsWrite, Trouble, admin, catalog, elder, owner, policy,
+};

@@ -15,6 +15,11 @@ pub enum Line {
     Phase(String),
     /// What came of a change.
     Answer(Request, Answer),
+    /// A token was used so often.
+    Counted {
+        /// How often.
+        uses: u64,
+    },
 }
 
 /// Says it at once: what was said is heard even if the process is killed next.

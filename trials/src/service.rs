@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use token_core::{
-    Actor, ActorId, Ceiling, Keyring, ListFilter, Manage, ManageError, OwnerId, Policy, Position, Risk, Token, Tokens,
+    Actor, ActorId, Background, Ceiling, Keyring, ListFilter, Manage, ManageError, OwnerId, Policy, Position, Risk,
+    Token, Tokens,
 };
 use token_store_sqlx::SqlStore;
 
@@ -44,15 +45,24 @@ impl House {
     /// # Errors
     /// If the store can't be opened or does not fit the service.
     pub async fn open(url: &str) -> Result<House, Trouble> {
+        // Nothing is verified and no sink is told: the work between requests has nothing to do.
+        let (house, _background) = House::open_with_background(url).await?;
+        Ok(house)
+    }
+
+    /// The same, with the work between requests.
+    ///
+    /// # Errors
+    /// If the store can't be opened or does not fit the service.
+    pub async fn open_with_background(url: &str) -> Result<(House, Background), Trouble> {
         let store = Arc::new(SqlStore::open(url).await?);
         let builder = Tokens::builder_on(Arc::<SqlStore>::clone(&store))
             .prefix("acme_trial")
             .keyring(Keyring::parse(KEYS)?)
             .catalog(catalog())
             .initial_policy(policy(24));
-        // Nothing is verified and no sink is told: the work between requests has nothing to do.
-        let (tokens, _background) = builder.build().await?;
-        Ok(House { store, tokens })
+        let (tokens, background) = builder.build().await?;
+        Ok((House { store, tokens }, background))
     }
 
     /// The owner's live tokens, the newest first.

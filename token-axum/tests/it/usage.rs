@@ -96,3 +96,44 @@ async fn a_handler_that_panics_used_its_token() {
     assert!(call.await.unwrap_err().is_panic());
     assert_eq!(service.uses(&minted.token).await, 1);
 }
+
+#[tokio::test]
+async fn a_call_is_known_by_its_route_and_never_by_its_path() {
+    let service = Service::start().await;
+    let reader = service.mint(all("projects:read")).await;
+    assert_eq!(service.holder(text(&reader), "GET /project/p1-of-a-customer").await.status, 200);
+    assert_eq!(service.holder(text(&reader), "GET /writers/plain").await.status, 403);
+    service.tokens.manage(&owner()).revoke(reader.token.id).await.unwrap();
+    assert_eq!(service.holder(text(&reader), "GET /project/p1-of-a-customer").await.status, 401);
+    service.tokens.flush().await.unwrap();
+    let mut calls = service.tokens.manage(&owner()).recent_calls(None, 10).await.unwrap();
+    calls.sort_by_key(|call| call.refused);
+    let seen: Vec<_> = calls.iter().map(|call| (call.method.as_str(), call.refused)).collect();
+    assert_eq!(
+        seen,
+        [("GET", None), ("GET", Some(Reason::Revoked)), ("GET", Some(Reason::InsufficientScope))],
+        "{calls:?}"
+    );
+    assert!(calls.iter().all(|call| call.address == Some(service.address.ip())));
+    assert!(!format!("{calls:?}").contains("p1-of-a-customer"), "{calls:?}");
+    assert!(calls[0].route.as_deref().is_some_and(|route| route.contains('{')), "{calls:?}");
+}
+
+#[tokio::test]
+async fn what_strangers_do_leaves_no_rows() {
+    let service = Service::start().await;
+    let minted = service.mint(all("projects:read")).await;
+    let guessed = token_core::testing::with_wrong_verifier(text(&minted));
+    for _ in 0..3 {
+        assert_eq!(service.holder(&guessed, "GET /any").await.status, 401);
+    }
+    // Cached or not.
+    assert_eq!(service.holder(text(&minted), "GET /any").await.status, 200);
+    assert_eq!(service.holder(&guessed, "GET /any").await.status, 401);
+    let usage = service.usage(&minted.token).await;
+    assert!(usage.refusals.is_empty(), "{usage:?}");
+    let calls = service.tokens.manage(&owner()).recent_calls(None, 10).await.unwrap();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    let detail = service.tokens.manage(&owner()).usage_detail(minted.token.id).await.unwrap();
+    assert_eq!(detail.sources.iter().map(|seen| seen.source.refusals).sum::<u64>(), 0);
+}

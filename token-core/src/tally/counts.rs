@@ -86,6 +86,7 @@ struct Refusals {
     count: u64,
     first: Time,
     last: Time,
+    calls: u8,
 }
 
 #[derive(Debug)]
@@ -145,14 +146,21 @@ impl Counts {
             entry.first = entry.first.min(at);
             entry.last = entry.last.max(at);
         } else if room.admit(&room.refusals, 1) {
-            self.refusals.insert(key, Refusals { count: 1, first: at, last: at });
+            self.refusals.insert(key, Refusals { count: 1, first: at, last: at, calls: 0 });
         }
         see(&mut self.sources, token, address, Seen { first: at, last: at, uses: 0, refusals: 1 }, room);
     }
 
     pub(super) fn refused_call(&mut self, refused: &Refused, call: &Call<'_>) {
+        let Refused { token, reason, at, address } = *refused;
+        // Counted just before, unless another thread did.
+        if let Some(entry) = self.refusals.get_mut(&Key(token, reason, at.hour())) {
+            if entry.calls >= CALLS_OF_ENTRY {
+                return;
+            }
+            entry.calls += 1;
+        }
         if self.calls.len() < CALLS_OF_THREAD {
-            let Refused { token, reason, at, address } = *refused;
             self.calls.push(Called::new(token, at, address, Some(reason), call));
         }
     }
@@ -234,7 +242,7 @@ impl Taken {
                 Some(ScopeTally { token, scope, last: at.hour() })
             }));
         }
-        for (Key(token, reason, hour), Refusals { count, first, last }) in self.refusals {
+        for (Key(token, reason, hour), Refusals { count, first, last, .. }) in self.refusals {
             tallies.refusals.push(RefusalTally { token, reason, hour, count });
             if let Some(kind) = SignalKind::of_refusal(reason) {
                 tallies.signals.push(SignalTally { token, kind, subject: String::new(), first, last, count });

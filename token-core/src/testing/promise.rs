@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::store::TokenStore;
 
-use super::checks::{commit, feed, list, races, read, usage};
+use super::checks::{commit, feed, list, races, read, trail, usage};
 
 /// A promise that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,15 @@ promises! {
     LastUseMovesForward, "a last use never moves back", usage::last_use_moves_forward;
     UsageOfPurgedIsIgnored, "tallies of purged tokens are left out without an error", usage::usage_of_purged_is_ignored;
     RedigestIsGuarded, "a digest is replaced only while it is under the key it was read with", usage::redigest_is_guarded;
+
+    SourcesSpread, "a source's first request moves back, its last forward, and its counts add up", trail::sources_spread;
+    ScopesMoveForward, "a scope's last exercise never moves back", trail::scopes_move_forward;
+    CallsGoRound, "of the calls of one slot the latest is kept, and calls are told to their owner, the latest first", trail::calls_go_round;
+    SignalsAreOneRow, "signals of one subject are one row, whose count adds up or stays the largest", trail::signals_are_one_row;
+    TrailsOfPurgedAreIgnored, "what purged tokens leave is left out without an error, and goes with them", trail::trails_of_purged_are_ignored;
+    BusyHoursAreCompared, "the counts of an hour are told beside those of the hours before it", trail::busy_hours_are_compared;
+    FoldingLosesNothing, "hours become parts of days, and no count is lost or added twice", trail::folding_loses_nothing;
+    ForgetsTheOldOnly, "usage is forgotten that is older than was said, and no other", trail::forgets_the_old_only;
 
     FeedTellsEveryChange, "the feed tells every change after the cursor, in order", feed::feed_tells_every_change;
     FeedWakesOrTimesOut, "the feed answers when something changes, and when the wait is over", feed::feed_wakes_or_times_out;

@@ -13,6 +13,7 @@ use crate::event::{Event, Subject};
 use crate::keyring::Keyring;
 use crate::owner::Owner;
 use crate::random::Random;
+use crate::scope::ScopeName;
 use crate::seal::Sealed;
 use crate::secret::{Generation, Selector};
 use crate::store::{
@@ -21,7 +22,8 @@ use crate::store::{
 use crate::text::{KeyId, OwnerId, TokenName};
 use crate::token::{Token, TokenId};
 use crate::usage::{
-    Busy, BusyQuery, Forget, LastUse, NovelSource, RecentCall, Signal, Source, Tallies, TokenUsage, Usage, Whose,
+    Busy, BusyQuery, Forget, LastUse, NovelSource, RecentCall, Signal, SignalTally, Source, Tallies, TokenUsage, Usage,
+    Whose,
 };
 
 use super::hooked::give_way;
@@ -41,6 +43,8 @@ struct Memory {
     commits_under_way: usize,
     lost_events: HashSet<(Subject, u64)>,
     noted: HashMap<ChangeId, ChangeId>,
+    scopes: HashMap<ScopeName, Time>,
+    counted: Option<Tallies>,
 }
 
 impl Sabotaged {
@@ -364,14 +368,28 @@ impl TokenStore for Sabotaged {
         since: Time,
         signals_since: Time,
     ) -> Result<Vec<TokenUsage>, StoreError> {
-        self.inner.summaries(tokens, since, signals_since).await
+        let mut summaries = self.inner.summaries(tokens, since, signals_since).await?;
+        if self.breaks(Promise::ScopesMoveForward) {
+            // Told as it was recorded last.
+            self.remember(|memory| {
+                for scope in summaries.iter_mut().flat_map(|summary| &mut summary.scopes) {
+                    scope.last = memory.scopes.get(&scope.scope).copied().unwrap_or(scope.last);
+                }
+            });
+        }
+        Ok(summaries)
     }
 
     async fn sources(&self, token: TokenId, limit: u32) -> Result<Vec<Source>, StoreError> {
-        self.inner.sources(token, limit).await
+        let mut sources = self.inner.sources(token, limit).await?;
+        if self.breaks(Promise::SourcesSpread) {
+            sources.iter_mut().for_each(|source| source.first_seen = source.last_seen);
+        }
+        Ok(sources)
     }
 
     async fn calls(&self, whose: &Whose, limit: u32) -> Result<Vec<RecentCall>, StoreError> {
+        let whose = if self.breaks(Promise::CallsGoRound) { &Whose::Everyone } else { whose };
         self.inner.calls(whose, limit).await
     }
 
@@ -388,14 +406,31 @@ impl TokenStore for Sabotaged {
     }
 
     async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {
-        self.inner.busy(query).await
+        let mut busy = self.inner.busy(query).await?;
+        if self.breaks(Promise::BusyHoursAreCompared) {
+            busy.iter_mut().for_each(|busy| busy.uses_before = busy.uses);
+        }
+        Ok(busy)
     }
 
     async fn fold(&self, before: Time, limit: u32) -> Result<u64, StoreError> {
+        if self.breaks(Promise::FoldingLosesNothing) {
+            // What was not removed is there to be added once more.
+            let folded = self.inner.fold(before, limit).await?;
+            let last = self.remember(|memory| memory.counted.take());
+            if let Some(again) = last {
+                self.inner.record(&again).await?;
+            }
+            return Ok(folded);
+        }
         self.inner.fold(before, limit).await
     }
 
     async fn forget(&self, forget: &Forget, limit: u32) -> Result<u64, StoreError> {
+        if self.breaks(Promise::ForgetsTheOldOnly) {
+            let all = Forget { days: Time::MAX, sources: Time::MAX, calls: Time::MAX, signals: Time::MAX };
+            return self.inner.forget(&all, limit).await;
+        }
         self.inner.forget(forget, limit).await
     }
 
@@ -409,6 +444,24 @@ impl TokenStore for Sabotaged {
             }),
             Promise::UsageOfPurgedIsIgnored => {
                 for tally in &tallies.uses {
+                    self.inner.token(tally.token).await?.ok_or(Fault::Other)?;
+                }
+            }
+            Promise::FoldingLosesNothing => self.remember(|memory| memory.counted = Some(tallies.clone())),
+            Promise::ScopesMoveForward => self.remember(|memory| {
+                memory.scopes.extend(tallies.scopes.iter().map(|tally| (tally.scope.clone(), tally.last)));
+            }),
+            // The same, told by another node under a subject of its own.
+            Promise::SignalsAreOneRow => {
+                let told: Vec<SignalTally> = tallies
+                    .signals
+                    .iter()
+                    .map(|signal| SignalTally { subject: format!("{}.", signal.subject), ..signal.clone() })
+                    .collect();
+                tallies.signals.extend(told);
+            }
+            Promise::TrailsOfPurgedAreIgnored => {
+                for tally in &tallies.sources {
                     self.inner.token(tally.token).await?.ok_or(Fault::Other)?;
                 }
             }

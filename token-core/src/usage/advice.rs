@@ -149,3 +149,158 @@ fn old_value(token: &Token, usage: &TokenUsage, rules: &AdviceRules, now: Time) 
     // In use by what was seen after the new value was there.
     last.filter(|last| *last > changed_at).map(|last| Advice::OldValueInUse { last, until })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventHead;
+    use crate::scope::{Grant, Grants, Risk, ScopeDef};
+    use crate::secret::{Generation, Selector};
+    use crate::text::{ActorId, OwnerId, TokenName};
+    use crate::token::{SecretRef, Superseded, TokenId};
+    use crate::usage::{LastUse, ScopeUse};
+
+    const HOUR: i64 = 3600;
+    const DAY: i64 = 24 * HOUR;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros((1_800_000_000 + seconds) * 1_000_000).unwrap()
+    }
+
+    fn catalog() -> Catalog {
+        let scope = |name, implies| ScopeDef { name, says: "x", group: "x", risk: Risk::Low, implies };
+        Catalog::new([
+            scope("projects:read", &[]),
+            scope("projects:write", &["projects:read"]),
+            scope("billing:read", &[]),
+            scope("billing:pay", &[]),
+            scope("billing:*", &[]),
+        ])
+        .unwrap()
+    }
+
+    /// Made 60 days ago, ends in 60 days, used an hour ago, exercises what it was granted.
+    struct Story {
+        token: Token,
+        usage: TokenUsage,
+    }
+
+    impl Story {
+        fn granted(scopes: &[&str]) -> Story {
+            let secret = |generation| SecretRef {
+                generation: Generation::new(generation).unwrap(),
+                selector: Selector::from_bytes(b"0123456789abcdef").unwrap(),
+            };
+            let id = TokenId::from_bytes([1; 16]);
+            let token = Token {
+                id,
+                owner: OwnerId::new("ann").unwrap(),
+                name: TokenName::new("deploy").unwrap(),
+                grants: Grants::new(scopes.iter().map(|scope| Grant::all(scope).unwrap())).unwrap(),
+                networks: None,
+                created_at: at(-60 * DAY),
+                created_by: ActorId::new("ann").unwrap(),
+                expires_at: Some(at(60 * DAY)),
+                revoked_at: None,
+                current: secret(2),
+                superseded: None,
+                revision: 1,
+                head: EventHead { at: at(-60 * DAY), ..EventHead::START },
+            };
+            Story { token, usage: TokenUsage::none(id) }.used(2, -HOUR)
+        }
+
+        fn used(mut self, generation: u32, ago: i64) -> Story {
+            let last = LastUse { at: at(ago), address: None, client: None };
+            self.usage.last.push((Generation::new(generation).unwrap(), last));
+            self
+        }
+
+        fn never_used(mut self) -> Story {
+            self.usage.last.clear();
+            self
+        }
+
+        fn exercised(mut self, scope: &str, ago: i64) -> Story {
+            self.usage.scopes.push(ScopeUse { scope: ScopeName::new(scope).unwrap(), last: at(ago).hour() });
+            self
+        }
+
+        fn with(mut self, change: impl FnOnce(&mut Token)) -> Story {
+            change(&mut self.token);
+            self
+        }
+
+        /// Rotated so long ago, and the old value works for so long yet.
+        fn rotated(self, ago: i64, left: i64) -> Story {
+            self.with(|token| {
+                let secret = SecretRef { generation: Generation::FIRST, ..token.current };
+                token.superseded = Some(Superseded { secret, until: at(left) });
+                token.head.at = at(ago);
+            })
+        }
+    }
+
+    #[test]
+    fn each_advice_is_given_when_its_story_says() {
+        let plain = || Story::granted(&[]);
+        let wide = || Story::granted(&["projects:write"]);
+        let all = || Story::granted(&["billing:*"]);
+        let table: Vec<(&str, Story, &[&str])> = vec![
+            ("nothing to say", plain(), &[]),
+            ("expires in 15 days", plain().with(|t| t.expires_at = Some(at(15 * DAY))), &[]),
+            ("expires in 14 days", plain().with(|t| t.expires_at = Some(at(14 * DAY))), &["expiring"]),
+            ("has expired", plain().with(|t| t.expires_at = Some(at(0))), &[]),
+            ("was revoked", plain().with(|t| (t.expires_at, t.revoked_at) = (None, Some(at(-1)))), &[]),
+            ("never expires", plain().with(|t| t.expires_at = None), &["never_expires"]),
+            ("made 6 days ago, not used", plain().never_used().with(|t| t.created_at = at(-6 * DAY)), &[]),
+            ("made 7 days ago, not used", plain().never_used().with(|t| t.created_at = at(-7 * DAY)), &["never_used"]),
+            ("used 89 days ago", plain().never_used().used(2, -89 * DAY), &[]),
+            ("used 90 days ago", plain().never_used().used(2, -90 * DAY), &["idle"]),
+            ("idle, by the later of two values", plain().never_used().used(1, -90 * DAY).used(2, -5), &[]),
+            ("granted write, wrote", wide().exercised("projects:write", -29 * DAY), &[]),
+            ("granted write, wrote long ago", wide().exercised("projects:write", -31 * DAY), &["scope_unused"]),
+            ("granted write, only ever read", wide().exercised("projects:read", -HOUR), &["scope_unused"]),
+            ("granted write lately", wide().with(|t| t.created_at = at(-29 * DAY)), &[]),
+            ("granted a wildcard, half of it used", all().exercised("billing:read", -HOUR), &["scope_unused"]),
+            ("a scope of another version", Story::granted(&["old:scope"]), &[]),
+            ("rotated, nobody uses the old value", plain().rotated(-HOUR, HOUR), &["old_value_silent"]),
+            ("rotated just now", plain().rotated(-60, HOUR), &[]),
+            ("the old value is used", plain().rotated(-5 * HOUR, HOUR).used(1, -60), &["old_value_in_use"]),
+            ("was used for the last time", plain().rotated(-5 * HOUR, HOUR).used(1, -HOUR), &["old_value_silent"]),
+            ("used before it was rotated", plain().rotated(-60, HOUR).used(1, -120), &[]),
+            ("its overlap has ended", plain().rotated(-5 * HOUR, 0).used(1, -60), &[]),
+        ];
+        for (story, Story { token, usage }, expected) in table {
+            let advice = advise(&token, &usage, &catalog(), &AdviceRules::default(), at(0));
+            assert_eq!(advice.iter().map(Advice::as_str).collect::<Vec<_>>(), expected, "{story}");
+        }
+    }
+
+    #[test]
+    fn what_to_narrow_to_is_what_was_exercised() {
+        let Story { token, usage } = Story::granted(&["billing:*", "projects:write"])
+            .exercised("projects:read", -HOUR)
+            .exercised("billing:pay", -HOUR);
+        let advice = advise(&token, &usage, &catalog(), &AdviceRules::default(), at(0));
+        let instead: Vec<_> = advice
+            .iter()
+            .map(|advice| match advice {
+                Advice::ScopeUnused { scope, instead, .. } => {
+                    (scope.as_str(), instead.iter().map(ScopeName::as_str).collect::<Vec<_>>())
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(instead, [("billing:*", vec!["billing:pay"]), ("projects:write", vec!["projects:read"])]);
+        let usage = TokenUsage { scopes: Vec::new(), ..usage };
+        let Story { usage: both, .. } = Story { token: token.clone(), usage }
+            .exercised("billing:pay", 0)
+            .exercised("billing:read", 0)
+            .exercised("projects:write", 0);
+        assert!(
+            advise(&token, &both, &catalog(), &AdviceRules::default(), at(0)).is_empty(),
+            "a wildcard is what it covers"
+        );
+    }
+}

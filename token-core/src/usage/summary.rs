@@ -90,7 +90,7 @@ impl TokenUsage {
 pub struct Forget {
     /// Days that start before this.
     pub days: Time,
-    /// Sources that were last seen before this.
+    /// Sources that were last seen before this, to within a day: one that was seen on the same day may be kept.
     pub sources: Time,
     /// Calls before this.
     pub calls: Time,

@@ -158,3 +158,35 @@ async fn a_spawned_background_works_by_itself() {
     tokio::time::timeout(minutes(1), delivered).await.expect("the event was not delivered");
     running.abort();
 }
+
+/// A sink that is killed is one whose process ends: what it had not acknowledged is delivered by the next, again if need be.
+#[tokio::test]
+async fn what_a_killed_process_was_delivering_is_delivered_by_the_next() {
+    let store: Arc<MemoryStore> = Arc::new(MemoryStore::new());
+    let hanging = Arc::new(Sink::default());
+    *hanging.mood.lock().unwrap() = Mood::Hanging;
+    let first = World::with(Arc::clone(&store) as _, |builder| builder.audit_sink(Shared(Arc::clone(&hanging)))).await;
+    let minted = first.create(&[]).await;
+    {
+        // Taken, and never answered: the process ends in the middle.
+        let turn = first.background.turn();
+        tokio::select! {
+            biased;
+            _ = turn => panic!("a sink that hangs has answered"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    // Meanwhile nothing waits for it.
+    first.tokens.manage(&first.owner).revoke(minted.token.id).await.unwrap();
+    drop(first);
+
+    let sink = Arc::new(Sink::default());
+    let next = World::with(store, |builder| builder.audit_sink(Shared(Arc::clone(&sink)))).await;
+    next.background.turn().await.unwrap();
+    assert!(sink.seen.lock().unwrap().is_empty(), "the lease of the first has not ended");
+    next.clock.advance(minutes(1));
+    next.background.turn().await.unwrap();
+    let expected: Vec<(String, u64)> =
+        [("created", 1), ("revoked", 2)].map(|(kind, seq)| (kind.to_owned(), seq)).into();
+    assert_eq!(*sink.seen.lock().unwrap(), expected);
+}

@@ -64,7 +64,7 @@ pub(crate) trait Dialect: Send + Sync + 'static {
     /// The start of the day, in UTC, of a column of times.
     fn day(&self, column: &str) -> String;
 
-    /// The sum of a column of numbers, as a number of the same kind; null of no rows.
+    /// The sum of a column of numbers, as a number of the same kind; null or 0 of no rows.
     fn sum(&self, column: &str) -> String;
 
     /// Rings the bell for every change that any process commits, for as long as it is polled. It may ring for nothing, and it

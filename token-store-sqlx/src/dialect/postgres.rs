@@ -54,7 +54,8 @@ impl Flavor for Postgres {
     }
 
     fn sum(column: &str) -> String {
-        format!("CAST(least(sum({column}), 9223372036854775807) AS bigint)")
+        // `least` passes over nulls.
+        format!("CAST(least(coalesce(sum({column}), 0), 9223372036854775807) AS bigint)")
     }
 
     // Seldom: changes are heard of, and this is for what was missed.

@@ -43,6 +43,11 @@ impl Database {
         Database { url: format!("{server}/{name}"), place: Place::Server { name, admin } }
     }
 
+    /// Runs SQL by hand, past the store.
+    pub(crate) async fn execute(&self, sql: &str) {
+        execute(&self.url, sql).await;
+    }
+
     /// How many rows a table has, whatever the store says.
     pub(crate) async fn count(&self, table: &str) -> usize {
         let mut conn = connect(&self.url).await;

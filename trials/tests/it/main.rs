@@ -4,8 +4,10 @@
 #![allow(clippy::print_stdout, reason = "what was seen is shown with --nocapture")]
 
 mod books;
+mod counted;
 mod cut;
 mod database;
+mod day;
 mod killer;
 mod kills;
 mod proxy;

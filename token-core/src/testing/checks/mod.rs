@@ -5,4 +5,5 @@ pub(super) mod feed;
 pub(super) mod list;
 pub(super) mod races;
 pub(super) mod read;
+pub(super) mod trail;
 pub(super) mod usage;

@@ -1,6 +1,7 @@
-//! One process of a trial: `worker contend URL SEED WORKER CHANGES TASKS`, or `worker stepwise URL ROUND KIND…`.
+//! One process of a trial: `worker contend URL SEED WORKER CHANGES TASKS`, `worker count URL`, or `worker stepwise URL ROUND KIND…`.
 
 mod contend;
+mod count;
 mod stepwise;
 
 use std::str::FromStr;
@@ -15,12 +16,13 @@ fn main() -> Result<(), Trouble> {
             let plan = token_trials::plan(next(&mut arguments)?, next(&mut arguments)?, next(&mut arguments)?);
             contend::run(url, plan, next(&mut arguments)?)
         }
+        Some("count") => count::run(&next::<String>(&mut arguments)?),
         Some("stepwise") => {
             let (url, round) = (next::<String>(&mut arguments)?, next(&mut arguments)?);
             let kinds = arguments.map(|kind| serde_json::from_str(&format!("\"{kind}\""))).collect::<Result<_, _>>()?;
             stepwise::run(&url, round, kinds)
         }
-        _ => Err("worker contend|stepwise …".into()),
+        _ => Err("worker contend|count|stepwise …".into()),
     }
 }
 
