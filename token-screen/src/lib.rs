@@ -44,6 +44,11 @@
 //! # }
 //! ```
 //!
+//! # The screen
+//!
+//! A [`Screen`] answers requests in the same way, with pages for people: the list of their tokens with what needs attention, making,
+//! rotating and revoking them, and everything about one. It asks the same of whoever asks, and does what it does through the same calls.
+//!
 //! # The interface
 //!
 //! `GET /openapi.json` below the mount describes every operation. Refusals are problems (RFC 9457) whose `code` says what to do.

@@ -120,7 +120,6 @@ pub(crate) const OUTCOME_UNKNOWN_SAYS: &str =
 
 // The list.
 pub(crate) const CREATE_TOKEN: &str = "Create token";
-pub(crate) const SHOWN_ONCE: &str = "Values are shown once and kept nowhere.";
 pub(crate) const LOOK_UP_A_REFUSAL: &str = "Look up a refused request";
 pub(crate) const POLICY: &str = "Policy";
 pub(crate) const READ_ONLY: &str = "You may look at these tokens, and not change them.";
@@ -165,6 +164,11 @@ pub(crate) const OLD_VALUE: &str = "Old value";
 pub(crate) const END_NOW: &str = "End now";
 pub(crate) const NOT_KNOWN: &str = "Not known";
 pub(crate) const NO_REQUESTS: &str = "No requests";
+
+/// What the list promises; each of it is so.
+pub(crate) fn trust(bound: &str) -> String {
+    format!("Values are shown once. What is revoked is refused everywhere within {bound}.")
+}
 
 pub(crate) fn select(name: &str) -> String {
     format!("Select {name}")

@@ -55,6 +55,7 @@ struct ListPage<'a> {
     frame: Frame<'a>,
     environment: &'a str,
     is_production: bool,
+    trust: String,
     rows: Vec<Row>,
     /// Whether usage can't be read.
     is_blind: bool,
@@ -195,6 +196,7 @@ fn bare<'a>(visit: &Visit<'a>, asked: Asked, rows: Vec<Row>) -> ListPage<'a> {
         frame: visit.frame(w::API_TOKENS),
         environment,
         is_production: *is_production,
+        trust: w::trust(&w::bound(visit.tokens().max_staleness())),
         rows,
         is_blind: false,
         needed: None,
