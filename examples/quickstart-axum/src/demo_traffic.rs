@@ -138,12 +138,12 @@ impl Scene<'_> {
         self.tokens.manage(&self.ann).edit(billing.id, &bound).await?;
         for minutes in [55, 41, 23, 12, 2_u64] {
             self.clock.set(Duration::from_secs(60 * minutes));
+            let stranger = Client { text: billing.text.clone(), address: address("203.0.113.9")?, ..billing };
+            self.send(&stranger, Method::GET, "/invoices", 47).await?;
             self.send(&billing, Method::GET, "/invoices", 14).await?;
             self.send(&renewed, Method::GET, "/projects", 9).await?;
             self.send(&dashboard, Method::GET, "/projects", 4).await?;
             self.send(&deploy, Method::POST, "/invoices", 1).await?;
-            let stranger = Client { text: billing.text.clone(), address: address("203.0.113.9")?, ..billing };
-            self.send(&stranger, Method::GET, "/invoices", 47).await?;
             self.tokens.flush().await?;
         }
         Ok(())
