@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header::{self, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -104,7 +104,10 @@ async fn page(Query(asked): Query<Asked>) -> Html<String> {
     Html(PAGE.replace("NEXT", &next.unwrap_or_default()))
 }
 
-async fn sign_in(State(sessions): State<Sessions>, Form(asked): Form<Asked>) -> Result<Response, StatusCode> {
+async fn sign_in(State(sessions): State<Sessions>, form: String) -> Result<Response, StatusCode> {
+    // A form has the form of a query.
+    let uri = format!("/?{form}").parse().map_err(|_| StatusCode::BAD_REQUEST)?;
+    let Query(asked) = Query::<Asked>::try_from_uri(&uri).map_err(|_| StatusCode::BAD_REQUEST)?;
     let name = asked.user.as_deref().unwrap_or_default();
     let actor = user(name).ok_or(StatusCode::BAD_REQUEST)?;
     let mut id = [0; 16];
