@@ -82,7 +82,7 @@ pub(crate) fn fault(error: ManageError) -> Result<Faults, Refused> {
         E::Rotation(RotationError::TwoLive { .. }) => return Ok(Faults::one("replace", w::TWO_LIVE)),
         E::Rotation(_) => "overlap",
         E::CapReached { .. } => "name",
-        E::Policy(_) => "policy",
+        E::Policy(_) => "form",
         E::Contention => return Ok(Faults::one("form", w::CONTENTION)),
         _ => return Err(error.into()),
     };

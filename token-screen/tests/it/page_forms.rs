@@ -174,3 +174,42 @@ async fn an_edit_does_not_undo_what_someone_else_did_meanwhile() {
     assert!(page.html.contains("Someone has changed this token"));
     assert!(names(&world).await.contains(&"theirs".to_owned()));
 }
+
+#[tokio::test]
+async fn every_fault_that_is_told_leads_to_what_it_is_about() {
+    let world = World::new().await;
+    let (plain, rotated) = (&world.plain.id, &world.rotated.id);
+    let policy = "live=x&max_lifetime=x&default_lifetime=1+d&max_overlap=1+d&default_overlap=2+d&do=set";
+    let sent = [
+        (Who::Owner, "/new".to_owned(), "name=&p.projects=read&reach=some&resources=&expires=date&date=&networks=x"),
+        (
+            Who::Admin,
+            "/new".to_owned(),
+            "owner=&name=x&p.projects=read&reach=all&resources=&expires=30&date=&networks=",
+        ),
+        (
+            Who::Owner,
+            format!("/{plain}/edit"),
+            "revision=9&name=x&p.projects=read&reach=all&resources=&expires=keep&date=&networks=",
+        ),
+        (Who::Owner, format!("/{rotated}/rotate"), "replace=current&overlap=900"),
+        (Who::Owner, format!("/{plain}/rotate"), "overlap=999999999"),
+        (Who::Owner, format!("/{plain}/revoke"), "name=wrong"),
+        (Who::Admin, "/policy".to_owned(), policy),
+        (Who::Admin, "/policy".to_owned(), &policy.replace("=x", "=1+d").replace("live=1+d", "live=1")),
+    ];
+    for (who, path, fields) in &sent {
+        let told = world.send_form(*who, path, fields).await;
+        let late = world.page(*who, post(path, &format!("nonce=x&{fields}"))).await;
+        for page in [told, late] {
+            assert_eq!(page.status, 422, "{path} {fields}");
+            let faults = crate::pages::between(&page.html, "id=\"faults\"", "</div>").unwrap();
+            let links: Vec<&str> =
+                faults.split("href=\"#").skip(1).map(|link| &link[..link.find('"').unwrap()]).collect();
+            assert!(!links.is_empty(), "{path}");
+            for link in links {
+                assert!(page.html.contains(&format!("id=\"{link}\"")), "{path}: #{link}");
+            }
+        }
+    }
+}
