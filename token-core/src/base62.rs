@@ -6,9 +6,13 @@ use crate::random::{Random, RandomError};
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+/// Whether all of a text are digits; it must not be shorter than 16.
 pub(crate) fn is_base62(text: &[u8]) -> bool {
-    // All of it, whatever is found: that is a few steps of many bytes, and stopping early is one for each.
-    text.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
+    // All of it, whatever is found, and 16 at a time, the last of which may have been looked at before: that is a few steps of many
+    // bytes, and stopping early is one for each.
+    let all = |digits: &[u8; 16]| digits.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric());
+    let (whole, _) = text.as_chunks();
+    text.last_chunk().is_some_and(|last| whole.iter().fold(all(last), |so_far, digits| so_far & all(digits)))
 }
 
 /// A number, most significant digit first, padded with `0` to the six digits that any `u32` fits in.

@@ -81,35 +81,37 @@ impl Sources {
         authorization: impl IntoIterator<Item = &'a [u8]>,
         api_key: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Credential<'a>, CredentialError> {
-        let header = match at_most_one(authorization)? {
-            None => None,
-            Some(value) => self.read_authorization(value)?,
-        };
-        let key = match at_most_one(api_key.into_iter().filter(|_| self.api_key_header))? {
-            None => None,
-            Some(value) => Some(Credential::Borrowed(single(value)?)),
-        };
-        match (header, key) {
+        let authorization = at_most_one(authorization)?;
+        let key = at_most_one(api_key.into_iter().filter(|_| self.api_key_header))?;
+        match (authorization, key) {
+            (Some(authorization), None) => self.read_authorization(authorization),
+            (None, Some(key)) => single(key).map(Credential::Borrowed),
             (None, None) => Err(CredentialError::Missing),
-            (Some(one), None) | (None, Some(one)) => Ok(one),
-            (Some(_), Some(_)) => Err(CredentialError::Malformed),
+            (Some(authorization), Some(key)) => match self.read_authorization(authorization) {
+                Err(CredentialError::Missing) => single(key).map(Credential::Borrowed),
+                _ => Err(CredentialError::Malformed),
+            },
         }
     }
 
-    /// `None` for a scheme that is not accepted.
-    fn read_authorization(self, value: &[u8]) -> Result<Option<Credential<'_>>, CredentialError> {
+    /// Missing for a scheme that is not accepted.
+    fn read_authorization(self, value: &[u8]) -> Result<Credential<'_>, CredentialError> {
+        // As almost everyone spells it. What follows says nothing else of it, only more slowly.
+        if let Some(rest) = value.strip_prefix(b"Bearer ") {
+            return single(rest).map(Credential::Borrowed);
+        }
         let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
         let (scheme, rest) = value.split_at(end);
         if scheme.is_empty() {
             return Err(CredentialError::Malformed);
         }
         if scheme.eq_ignore_ascii_case(b"bearer") {
-            return single(rest).map(Credential::Borrowed).map(Some);
+            return single(rest).map(Credential::Borrowed);
         }
         if self.basic_password && scheme.eq_ignore_ascii_case(b"basic") {
-            return basic_password(single(rest)?).map(Credential::Decoded).map(Some);
+            return basic_password(single(rest)?).map(Credential::Decoded);
         }
-        Ok(None)
+        Err(CredentialError::Missing)
     }
 }
 

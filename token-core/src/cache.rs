@@ -19,7 +19,7 @@ use crate::marks::{Begun, Marks, Place};
 use crate::near::{self, Held};
 use crate::owners::Owners;
 use crate::secret::Selector;
-use crate::snapshot::{Dated, Shared, Snapshot};
+use crate::snapshot::{Age, Dated, Shared};
 use crate::text::OwnerId;
 use crate::token::TokenId;
 
@@ -38,8 +38,9 @@ pub(crate) struct Cache {
     owners: Owners,
     due: ConcurrentQueue<Selector>,
     max_staleness: Duration,
-    /// The age at which a snapshot that is in use is due.
-    refresh_at: Duration,
+    /// The same as an age, and the one at which a snapshot that is in use is due.
+    stale_at: Age,
+    refresh_at: Age,
 }
 
 impl Cache {
@@ -71,31 +72,48 @@ impl Cache {
             owners: Owners::default(),
             due: ConcurrentQueue::bounded(DUE_MAX.min(size)),
             max_staleness,
-            refresh_at: max_staleness / 2,
+            stale_at: Age::new(max_staleness),
+            refresh_at: Age::new(max_staleness / 2),
         }
     }
 
-    /// The snapshot of a selector, if it may be served at this moment. Allocates nothing, and waits for
-    /// no other that only reads.
-    pub(crate) fn get(&self, selector: &Selector, now: Reading) -> Option<Held> {
-        let age = |snapshot: &Snapshot| snapshot.dated.age(now);
-        let stands = |snapshot: &Snapshot| self.stands(snapshot.places, snapshot.dated.begun);
-        // What a thread keeps it does not refresh: past half of its time it looks here for what has come after it.
-        let kept = near::find(self.id, selector, |kept| age(kept) <= self.refresh_at && stands(kept));
-        if kept.is_some() {
-            return kept;
-        }
+    /// The snapshot of a selector that this thread keeps, unless a change was marked since it was read. How old it is remains to
+    /// be asked.
+    pub(crate) fn kept(&self, selector: &Selector) -> Option<Held> {
+        near::find(self.id, selector, |kept| self.stands(kept.places, kept.dated.begun))
+    }
+
+    /// The same of what all threads share. Allocates nothing, and waits for no other that only reads.
+    pub(crate) fn shared(&self, selector: &Selector) -> Option<Held> {
         let snapshot = self.snapshots.get(selector)?;
-        let age = age(&snapshot);
-        if age >= self.max_staleness || !stands(&snapshot) {
-            return None;
+        self.stands(snapshot.places, snapshot.dated.begun).then_some(Held::Shared(snapshot))
+    }
+
+    /// Whether a snapshot that was found is young enough to be served at this moment.
+    pub(crate) fn may_serve(&self, snapshot: &Held, now: Reading) -> bool {
+        let age = snapshot.dated.age(now);
+        if age > self.refresh_at {
+            return self.may_serve_old(snapshot, age);
         }
-        if age <= self.refresh_at {
-            near::meet(self.id, &snapshot);
-        } else if snapshot.refresh.first() && self.due.push(*selector).is_err() {
+        if let Held::Shared(snapshot) = snapshot {
+            near::meet(self.id, snapshot);
+        }
+        true
+    }
+
+    /// Past half of its time a snapshot asks to be refreshed, and its thread looks for what comes after it.
+    #[cold]
+    fn may_serve_old(&self, snapshot: &Held, age: Age) -> bool {
+        if let Held::Kept(_) = snapshot {
+            near::forget(&snapshot.selector);
+        }
+        if age >= self.stale_at {
+            return false;
+        }
+        if snapshot.refresh.first() && self.due.push(snapshot.selector).is_err() {
             snapshot.refresh.again();
         }
-        Some(Held::Shared(snapshot))
+        true
     }
 
     /// Keeps a snapshot of a secret whose MAC was right. Such selectors are the service's own, so nobody else decides what is
@@ -117,11 +135,11 @@ impl Cache {
 
     /// When a read begins that begins now.
     pub(crate) fn date(&self, now: Reading) -> Dated {
-        Dated { begun: self.marks.begin(), at: now }
+        Dated::new(self.marks.begin(), now)
     }
 
     pub(crate) fn is_stale(&self, dated: Dated, now: Reading) -> bool {
-        dated.age(now) >= self.max_staleness
+        dated.age(now) >= self.stale_at
     }
 
     /// Whether what was read stands for a token and its owner.
@@ -165,7 +183,7 @@ impl Cache {
 
     /// How old the snapshot of a selector is, if it is there.
     pub(crate) fn age(&self, selector: &Selector, now: Reading) -> Option<Duration> {
-        self.snapshots.peek(selector).map(|snapshot| snapshot.dated.age(now))
+        self.snapshots.peek(selector).map(|snapshot| snapshot.dated.age(now).span())
     }
 
     pub(crate) fn len(&self) -> usize {

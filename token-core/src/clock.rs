@@ -133,6 +133,13 @@ pub struct Reading {
     pub monotonic: Duration,
 }
 
+impl Reading {
+    /// What the monotonic clock shows, in whole microseconds.
+    pub(crate) fn monotonic_micros(self) -> u64 {
+        self.monotonic.as_secs() * 1_000_000 + u64::from(self.monotonic.subsec_micros())
+    }
+}
+
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     fn now(&self) -> Time {
         (**self).now()
@@ -177,7 +184,7 @@ impl Clock for SystemClock {
         static AHEAD: AtomicI64 = AtomicI64::new(0);
         static SEEN: AtomicU64 = AtomicU64::new(0);
         let monotonic = self.monotonic();
-        let micros = monotonic.as_secs() * 1_000_000 + u64::from(monotonic.subsec_micros());
+        let micros = Reading { wall: Time::EPOCH, monotonic }.monotonic_micros();
         let passed = i64::try_from(micros).unwrap_or(i64::MAX);
         // Acquired, so that what it was seen to be is at least that new.
         let seen = SEEN.load(Ordering::Acquire);

@@ -56,16 +56,32 @@ pub enum ParseError {
     Checksum,
 }
 
-/// Token text that has the right form: its selector, and its verifier still inside the caller's buffer.
+/// Token text that has the right form, after its prefix, still inside the caller's buffer.
 #[derive(Clone, Copy)]
-pub(crate) struct Parsed<'a> {
-    pub(crate) selector: Selector,
-    pub(crate) verifier: &'a [u8; VERIFIER_LEN],
+pub(crate) struct Parsed<'a>(&'a [u8; BODY_LEN]);
+
+impl<'a> Parsed<'a> {
+    pub(crate) fn selector(self) -> Selector {
+        let (selector, _) = self.split();
+        Selector::from_digits(*selector)
+    }
+
+    pub(crate) fn verifier(self) -> &'a [u8; VERIFIER_LEN] {
+        let (_, verifier) = self.split();
+        verifier
+    }
+
+    fn split(self) -> (&'a [u8; SELECTOR_LEN], &'a [u8; VERIFIER_LEN]) {
+        // A selector, a verifier and a checksum are what a body is long.
+        const { assert!(BODY_LEN == SELECTOR_LEN + VERIFIER_LEN + CHECKSUM_LEN) };
+        let parts = self.0.split_first_chunk().and_then(|(selector, rest)| Some((selector, rest.first_chunk()?)));
+        parts.unwrap_or((&[b'0'; SELECTOR_LEN], &[b'0'; VERIFIER_LEN]))
+    }
 }
 
 impl fmt::Debug for Parsed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parsed").field("selector", &self.selector).finish_non_exhaustive()
+        f.debug_struct("Parsed").field("selector", &self.selector()).finish_non_exhaustive()
     }
 }
 
@@ -158,10 +174,7 @@ impl TokenFormat {
         if u64::from(hasher.finalize()) != base62::decode_six(checksum) {
             return Err(ParseError::Checksum);
         }
-        let (selector, rest) = body.split_first_chunk().ok_or(ParseError::Length)?;
-        let selector = Selector::from_digits(*selector);
-        let verifier = rest.first_chunk().ok_or(ParseError::Length)?;
-        Ok(Parsed { selector, verifier })
+        Ok(Parsed(body))
     }
 
     /// Whether `text` has the form of this host's tokens and a checksum that matches. Says nothing of whether
@@ -170,7 +183,7 @@ impl TokenFormat {
     /// # Errors
     /// [`ParseError`] with the first thing that is wrong.
     pub fn check(&self, text: &[u8]) -> Result<Selector, ParseError> {
-        self.parse(text).map(|parsed| parsed.selector)
+        self.parse(text).map(Parsed::selector)
     }
 }
 
@@ -207,9 +220,9 @@ mod tests {
             let format = TokenFormat::new(&prefix).unwrap();
             let (text, selector, verifier) = format.mint(&random(seed)).unwrap();
             let parsed = format.parse(text.expose_secret().as_bytes()).unwrap();
-            prop_assert_eq!(parsed.selector, selector);
-            prop_assert_eq!(parsed.verifier, verifier.as_bytes());
-            let again = format.print(&parsed.selector, &verifier);
+            prop_assert_eq!(parsed.selector(), selector);
+            prop_assert_eq!(parsed.verifier(), verifier.as_bytes());
+            let again = format.print(&parsed.selector(), &verifier);
             prop_assert_eq!(again.expose_secret(), text.expose_secret());
             let regex = regex::Regex::new(&format.regex()).unwrap();
             let found = format!("key = \"{}\";", text.expose_secret());

@@ -1,9 +1,13 @@
 //! Loads: misses that wait together are loaded together, and one key is loaded once however many wait for it.
 //!
 //! There is no runtime and no task: a load is driven by the future of one of those who wait, its leader. A miss that finds
-//! fewer than [`Limits::under_way`] loads under way leads at once; others queue. A leader takes all that is queued, up to
-//! [`Limits::batch`], and its answer goes to everyone who waits for one of those keys. Where a leader is dropped, its keys go
-//! back to the front of the queue and another leads.
+//! fewer than [`Limits::at_once`] loads under way leads at once; others queue, and where so many wait that one more load is worth
+//! it ([`Limits::many`]), up to [`Limits::under_way`] are. A leader takes all that is queued, up to [`Limits::batch`], and its
+//! answer goes to everyone who waits for one of those keys. Where a leader is dropped, its keys go back to the front of the queue
+//! and another leads.
+//!
+//! Where the last load carried several keys, those who waited for it are about to come again: whoever could lead lets them come
+//! first, once.
 //!
 //! ```text
 //! let mut waiter = loads.join(key)?;
@@ -25,8 +29,12 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// What bounds the loads of one service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Loads under way at once.
+    /// Loads under way, of whatever size.
+    pub(crate) at_once: usize,
+    /// Loads under way at most.
     pub(crate) under_way: usize,
+    /// As many keys in the queue are worth a load beyond those at once.
+    pub(crate) many: usize,
     /// Keys in one load.
     pub(crate) batch: usize,
     /// Distinct keys that are waited for.
@@ -50,6 +58,8 @@ struct State<K, V> {
     /// Keys that no load has taken yet, in the order they are to be taken.
     queue: BTreeMap<i64, K>,
     under_way: usize,
+    /// Whether the last load carried several keys.
+    crowded: bool,
     /// Numbers those who wait, and the places at the end of the queue.
     arrivals: i64,
     /// Numbers the places at its front.
@@ -71,7 +81,8 @@ struct Waiting<V> {
 
 impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     pub(crate) fn new(limits: Limits) -> Loads<K, V> {
-        let state = State { flights: HashMap::new(), queue: BTreeMap::new(), under_way: 0, arrivals: 0, returns: 0 };
+        let (flights, queue) = (HashMap::new(), BTreeMap::new());
+        let state = State { flights, queue, under_way: 0, crowded: false, arrivals: 0, returns: 0 };
         Loads { limits, state: Mutex::new(state) }
     }
 
@@ -96,7 +107,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
             }
         };
         drop(state);
-        Ok(Waiter { loads: self, key, flight, number })
+        Ok(Waiter { loads: self, key, flight, number, deferred: false })
     }
 
     /// How many keys are waited for.
@@ -108,7 +119,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     /// either may have come about without anyone looking.
     fn release(&self, state: MutexGuard<'_, State<K, V>>) {
         let mut next = None;
-        if state.under_way < self.limits.under_way {
+        if state.wants_leader(self.limits) {
             // One of them is enough: if it goes away instead, it calls another. One that leads already has no waker here.
             let flights = state.queue.values().filter_map(|key| state.flights.get(key));
             next = flights.filter_map(|flight| flight.lock().wakers.first().map(|(_, waker)| waker.clone())).next();
@@ -120,6 +131,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     fn lock(&self) -> MutexGuard<'_, State<K, V>> {
         // Nothing under the lock panics but an allocator.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, V> State<K, V> {
+    fn wants_leader(&self, limits: Limits) -> bool {
+        let room = if self.queue.len() < limits.many { limits.at_once } else { limits.under_way };
+        self.under_way < room && !self.queue.is_empty()
     }
 }
 
@@ -143,6 +161,8 @@ pub(crate) struct Waiter<'a, K: Clone + Eq + Hash, V: Clone> {
     key: K,
     flight: Arc<Flight<V>>,
     number: i64,
+    /// Whether it has let others come first.
+    deferred: bool,
 }
 
 impl<'a, K: Clone + Eq + Hash, V: Clone> Waiter<'a, K, V> {
@@ -159,10 +179,15 @@ impl<'a, K: Clone + Eq + Hash, V: Clone> Waiter<'a, K, V> {
             return Poll::Ready(Turn::Answered(answer.clone()));
         }
         let number = self.number;
-        if state.under_way < loads.limits.under_way && !state.queue.is_empty() {
-            // Who leads can't be called to lead.
+        if state.wants_leader(loads.limits) {
+            // Who leads can't be called to lead, and who comes again by itself need not be.
             waiting.wakers.retain(|(other, _)| *other != number);
             drop(waiting);
+            if state.crowded && !self.deferred {
+                self.deferred = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(Turn::Lead(loads.lead(&mut state)));
         }
         match waiting.wakers.iter_mut().find(|(other, _)| *other == number) {
@@ -201,6 +226,7 @@ pub(crate) struct Lead<'a, K: Clone + Eq + Hash, V: Clone> {
 impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     fn lead<'a>(&'a self, state: &mut State<K, V>) -> Lead<'a, K, V> {
         state.under_way += 1;
+        state.crowded = state.queue.len() > 1;
         let mut keys = Vec::with_capacity(state.queue.len().min(self.limits.batch));
         while keys.len() < self.limits.batch
             && let Some((_, key)) = state.queue.pop_first()

@@ -57,7 +57,7 @@ thread_local! {
 /// This thread's handle of a selector, if `may_serve` says so of its snapshot.
 pub(crate) fn find(cache: u64, selector: &Selector, may_serve: impl FnOnce(&Snapshot) -> bool) -> Option<Held> {
     with_slot(selector, |slot| {
-        let kept = slot.kept.as_ref().filter(|kept| slot.cache == cache && kept.0.selector == *selector)?;
+        let kept = slot.kept.as_ref().filter(|_| slot.cache == cache && slot.selector == Some(*selector))?;
         may_serve(&kept.0).then(|| Held::Kept(Arc::clone(kept)))
     })
     .flatten()
@@ -74,6 +74,11 @@ pub(crate) fn meet(cache: u64, snapshot: &Shared) {
             slot.kept = Some(Arc::new(Kept(Arc::clone(snapshot))));
         }
     });
+}
+
+/// Lets go of what this thread keeps where a selector has its place.
+pub(crate) fn forget(selector: &Selector) {
+    with_slot(selector, |slot| slot.kept = None);
 }
 
 /// Without its slots, as it ends, a thread has met nothing.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::bearer::CredentialError;
 use crate::clock::Time;
 use crate::format::ParseError;
 use crate::receipt::Receipt;
@@ -129,6 +130,15 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl From<CredentialError> for Reason {
+    fn from(error: CredentialError) -> Reason {
+        match error {
+            CredentialError::Missing => Reason::NoCredential,
+            CredentialError::Malformed => Reason::MalformedRequest,
+        }
     }
 }
 

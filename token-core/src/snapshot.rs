@@ -57,14 +57,36 @@ pub(crate) type Shared = Arc<Snapshot>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dated {
     pub(crate) begun: Begun,
-    pub(crate) at: Reading,
+    wall: Time,
+    /// Microseconds.
+    monotonic: u64,
 }
 
 impl Dated {
+    pub(crate) fn new(begun: Begun, at: Reading) -> Dated {
+        Dated { begun, wall: at.wall, monotonic: at.monotonic_micros() }
+    }
+
     /// How old it is: by the monotonic clock, or by the wall clock if that says more. The first may have stood still, with a
     /// machine that was suspended; the second may have been set, which makes nothing younger than the first says.
-    pub(crate) fn age(&self, now: Reading) -> Duration {
-        now.monotonic.saturating_sub(self.at.monotonic).max(now.wall.since(self.at.wall))
+    pub(crate) fn age(&self, now: Reading) -> Age {
+        let by_wall = now.wall.as_micros().saturating_sub(self.wall.as_micros());
+        let by_wall = u64::try_from(by_wall).unwrap_or(0);
+        Age(now.monotonic_micros().saturating_sub(self.monotonic).max(by_wall))
+    }
+}
+
+/// An age, in microseconds: as a plain number, since it is compared at every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Age(u64);
+
+impl Age {
+    pub(crate) fn new(span: Duration) -> Age {
+        Age(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn span(self) -> Duration {
+        Duration::from_micros(self.0)
     }
 }
 

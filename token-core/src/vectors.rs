@@ -76,7 +76,7 @@ fn token_text() {
         assert_eq!(base62::encode_u32(*number), base62.as_bytes());
     }
     for Text { prefix, selector, verifier, text } in &vectors.tokens {
-        let parsed = TokenFormat::new(prefix).unwrap().parse(text.as_bytes()).map(|p| (p.selector, *p.verifier));
+        let parsed = TokenFormat::new(prefix).unwrap().parse(text.as_bytes()).map(|p| (p.selector(), *p.verifier()));
         let (parsed, found) = parsed.unwrap();
         assert_eq!((parsed.as_str(), found.as_slice()), (selector.as_str(), verifier.as_bytes()));
     }

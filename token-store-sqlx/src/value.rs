@@ -25,6 +25,19 @@ pub(crate) fn number(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|error| StoreError::new(Fault::Other, error))
 }
 
+/// Marks for a list of arguments, `?, ?, ?`, and the arguments, at least one.
+///
+/// The last is repeated until their number is a power of two, so that a statement is prepared in a few lengths only.
+pub(crate) fn list<'a>(items: impl IntoIterator<Item = Value<'a>>) -> (String, Vec<Value<'a>>) {
+    let mut values: Vec<Value<'a>> = items.into_iter().collect();
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    let mut marks = "?, ".repeat(values.len());
+    marks.truncate(marks.len().saturating_sub(2));
+    (marks, values)
+}
+
 impl From<i64> for Value<'_> {
     fn from(number: i64) -> Self {
         Value::Int(Some(number))

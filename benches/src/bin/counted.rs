@@ -1,4 +1,4 @@
-//! How often so many cached verifications allocate: `counted RUNS`. A program of its own, since what counts is the allocator of the
+//! How often so many cached verifications allocate: `counted RUNS [TOKENS]`. A program of its own, since what counts is the allocator of the
 //! whole program.
 
 use token_bench::Trouble;
@@ -6,9 +6,11 @@ use token_bench::subject::{Subject, pass};
 use token_bench::table::say;
 
 fn main() -> Result<(), Trouble> {
-    let runs: u64 = std::env::args().nth(1).ok_or("counted RUNS")?.parse()?;
+    let mut numbers = std::env::args().skip(1);
+    let runs: u64 = numbers.next().ok_or("counted RUNS [TOKENS]")?.parse()?;
+    let tokens = numbers.next().map_or(Ok(1000), |tokens| tokens.parse())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let subject = runtime.block_on(Subject::in_memory(1000))?;
+    let subject = runtime.block_on(Subject::in_memory(tokens))?;
     let count = subject.headers.len();
     let mut passed = 0;
     // The first round finds room in the tally, which the later ones have.

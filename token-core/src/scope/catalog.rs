@@ -1,5 +1,6 @@
 //! The catalog: a host's scopes, declared once.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,6 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::text::TextError;
 
+use super::by_type::ByType;
 use super::grant::{Grants, ScopeName, check_scope_name};
 
 /// A scope that a handler asks for by type, such as `Authorized<ProjectsRead>`. Declared with [`scopes!`](crate::scopes).
@@ -152,6 +154,7 @@ impl Exercised {
 pub struct Catalog {
     defs: Vec<ScopeDef>,
     by_name: HashMap<&'static str, ScopeIndex, RandomState>,
+    by_type: ByType,
     /// For each scope: itself and all it implies, followed to the end.
     closures: Vec<ScopeSet>,
 }
@@ -199,7 +202,8 @@ impl Catalog {
                 return Err(CatalogError::Duplicate(def.name));
             }
         }
-        let mut catalog = Catalog { defs, by_name, closures: Vec::new() };
+        let by_type = ByType::for_scopes(defs.len());
+        let mut catalog = Catalog { defs, by_name, by_type, closures: Vec::new() };
         let direct = catalog.defs.iter().map(|def| catalog.implied_by(def)).collect::<Result<Vec<_>, _>>()?;
         catalog.closures = direct.iter().map(|set| close(*set, &direct)).collect();
         Ok(catalog)
@@ -218,6 +222,11 @@ impl Catalog {
 
     pub(crate) fn index(&self, name: &str) -> Option<ScopeIndex> {
         self.by_name.get(name).copied()
+    }
+
+    /// Where the scope of this type stands, if it is declared. Its name is looked for once.
+    pub(crate) fn index_of<S: Scope>(&self) -> Option<ScopeIndex> {
+        self.by_type.get_or_insert_with(TypeId::of::<S>(), || self.index(S::DEF.name))
     }
 
     pub(crate) fn name(&self, scope: ScopeIndex) -> &'static str {

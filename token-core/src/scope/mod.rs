@@ -1,5 +1,6 @@
 //! What tokens may do: the catalog of scopes, grants of them, and the two questions asked of grants.
 
+mod by_type;
 mod catalog;
 mod grant;
 mod rights;

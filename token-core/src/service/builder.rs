@@ -37,7 +37,7 @@ const MAX_STALENESS: Duration = Duration::from_secs(5);
 const MAX_STALENESS_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 /// A few loads keep a database busy, and what waits meanwhile is one load.
-const LOADS: Limits = Limits { under_way: 4, batch: 512, waited_for: 10_000 };
+const LOADS: Limits = Limits { at_once: 2, under_way: 4, many: 64, batch: 512, waited_for: 10_000 };
 
 /// The keyring has not been chosen yet.
 #[derive(Debug)]

@@ -48,7 +48,7 @@ impl Tokens {
     pub async fn revoke_leaked(&self, texts: &[&str], reporter: &ActorId) -> Result<Vec<Leaked>, ManageError> {
         let inner = &*self.0;
         let parsed: Vec<_> = texts.iter().map(|text| inner.format.parse(text.as_bytes()).ok()).collect();
-        let selectors: HashSet<Selector> = parsed.iter().flatten().map(|parsed| parsed.selector).collect();
+        let selectors: HashSet<Selector> = parsed.iter().flatten().map(|parsed| parsed.selector()).collect();
         let (found, mut failed) = inner.load_reported(&Vec::from_iter(selectors)).await?;
         // It may do nothing but what any admin may: revoke.
         let actor = Actor::admin(reporter.clone(), Ceiling::Only(Grants::default()));
@@ -57,7 +57,7 @@ impl Tokens {
         let mut done = HashSet::new();
         for parsed in parsed {
             let judged = match &parsed {
-                Some(parsed) => inner.judge(parsed, found.get(&parsed.selector)),
+                Some(parsed) => inner.judge(*parsed, found.get(&parsed.selector())),
                 None => Ok(Judgement::Done(Leaked::Unknown)),
             };
             let outcome = match judged {
@@ -109,8 +109,8 @@ impl Inner {
         Ok((loaded.into_iter().map(|loaded| (loaded.secret.selector, loaded)).collect(), failed))
     }
 
-    fn judge(&self, parsed: &Parsed<'_>, loaded: Option<&Loaded>) -> Result<Judgement, ManageError> {
-        let verdict = self.keyring.verify(parsed.verifier, loaded.map(|loaded| &loaded.secret));
+    fn judge(&self, parsed: Parsed<'_>, loaded: Option<&Loaded>) -> Result<Judgement, ManageError> {
+        let verdict = self.keyring.verify(parsed.verifier(), loaded.map(|loaded| &loaded.secret));
         let Some(loaded) = loaded else { return Ok(Judgement::Done(Leaked::Unknown)) };
         let now = self.clock.now();
         match verdict {

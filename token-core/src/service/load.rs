@@ -42,12 +42,12 @@ struct Made {
 }
 
 impl Tokens {
-    pub(super) async fn load_and_verify(&self, parsed: &Parsed<'_>, caller: Caller) -> Result<Verified, Refusal> {
+    pub(super) async fn load_and_verify(&self, parsed: Parsed<'_>, caller: Caller) -> Result<Verified, Refusal> {
         let inner = &*self.0;
         inner.counters.missed();
-        let read = inner.read(parsed.selector).await.map_err(|reason| self.refused(reason))?;
+        let read = inner.read(parsed.selector()).await.map_err(|reason| self.refused(reason))?;
         // The MAC first and always: whoever does not know the secret gets the same work and the same answer for every selector.
-        let verdict = inner.keyring.verify(parsed.verifier, read.row.as_ref().map(|row| &row.secret));
+        let verdict = inner.keyring.verify(parsed.verifier(), read.row.as_ref().map(|row| &row.secret));
         let Some(row) = &read.row else { return Err(self.refused(Reason::UnknownSelector)) };
         let token = row.secret.token;
         let made = match verdict {

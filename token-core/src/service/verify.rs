@@ -8,6 +8,7 @@ use crate::clock::Time;
 use crate::format::Parsed;
 use crate::keyring::KeyIndex;
 use crate::near::Held;
+use crate::network::Packed;
 use crate::receipt::Receipt;
 use crate::refusal::{Reason, Refusal};
 use crate::scope::{Resources, Rights, Scope, ScopeDef, ScopeIndex};
@@ -30,16 +31,11 @@ pub struct Caller {
 
 impl Caller {
     /// A caller at this address. An IPv4 address mapped into IPv6 is taken as IPv4.
+    #[inline]
     #[must_use]
     pub fn at(address: IpAddr) -> Caller {
         Caller { address: Some(address.to_canonical()) }
     }
-}
-
-/// What can be said without the store.
-enum Found<'a> {
-    Answer(Result<Verified, Refusal>),
-    Miss(Parsed<'a>),
 }
 
 /// A token of ours as it was presented.
@@ -56,7 +52,7 @@ pub(super) struct Presented {
 pub struct Verified {
     snapshot: Held,
     at: Time,
-    address: Option<IpAddr>,
+    address: Packed,
 }
 
 impl Verified {
@@ -94,7 +90,7 @@ impl Verified {
     #[must_use]
     pub fn allows_everywhere<S: Scope>(&self) -> bool {
         let catalog = &self.snapshot.catalog;
-        catalog.index(S::DEF.name).is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
+        catalog.index_of::<S>().is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
     }
 
     /// Whether the token allows the scope of this name on every resource.
@@ -108,14 +104,14 @@ impl Verified {
     #[must_use]
     pub fn allows<S: Scope>(&self, resource: &str) -> bool {
         let catalog = &self.snapshot.catalog;
-        catalog.index(S::DEF.name).is_some_and(|scope| self.snapshot.rights.allows(scope, resource))
+        catalog.index_of::<S>().is_some_and(|scope| self.snapshot.rights.allows(scope, resource))
     }
 
     /// The resources on which the token, under its owner's ceiling, allows the scope; `None` if there are none.
     #[must_use]
     pub fn resources<S: Scope>(&self) -> Option<Resources> {
         let catalog = &self.snapshot.catalog;
-        catalog.index(S::DEF.name).and_then(|scope| self.snapshot.rights.resources(scope))
+        catalog.index_of::<S>().and_then(|scope| self.snapshot.rights.resources(scope))
     }
 }
 
@@ -129,10 +125,13 @@ impl Tokens {
         credential: Result<Credential<'_>, CredentialError>,
         caller: Caller,
     ) -> Result<Verified, Refusal> {
-        let credential = credential.as_ref().map_err(|error| *error);
-        match self.look_up(credential, caller) {
-            Found::Answer(answer) => answer,
-            Found::Miss(parsed) => self.load_and_verify(&parsed, caller).await,
+        let parsed = match self.parse(credential.as_ref().map_err(|error| *error)) {
+            Ok(parsed) => parsed,
+            Err(reason) => return Err(self.refused(reason)),
+        };
+        match self.look_up(parsed, caller) {
+            Some(answer) => answer,
+            None => self.load_and_verify(parsed, caller).await,
         }
     }
 
@@ -146,49 +145,70 @@ impl Tokens {
         credential: Result<&Credential<'_>, CredentialError>,
         caller: Caller,
     ) -> Option<Result<Verified, Refusal>> {
-        match self.look_up(credential, caller) {
-            Found::Answer(answer) => Some(answer),
-            Found::Miss(_) => None,
+        match self.parse(credential) {
+            Ok(parsed) => self.look_up(parsed, caller),
+            Err(reason) => Some(Err(self.refused(reason))),
         }
     }
 
-    // Inlined, or every verification copies its answer once more.
+    #[inline]
+    fn parse<'a>(&self, credential: Result<&'a Credential<'_>, CredentialError>) -> Result<Parsed<'a>, Reason> {
+        match credential {
+            Ok(credential) => self.0.format.parse(credential.expose_secret()).map_err(Reason::from),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What can be said without the store. Inlined, or every verification copies its answer once more.
     #[inline(always)]
-    fn look_up<'a>(&self, credential: Result<&'a Credential<'_>, CredentialError>, caller: Caller) -> Found<'a> {
+    fn look_up(&self, parsed: Parsed<'_>, caller: Caller) -> Option<Result<Verified, Refusal>> {
         let inner = &*self.0;
-        let credential = match credential {
-            Ok(credential) => credential,
-            Err(error) => return Found::Answer(Err(self.refuse(error))),
-        };
-        let parsed = match inner.format.parse(credential.expose_secret()) {
-            Ok(parsed) => parsed,
-            Err(error) => return Found::Answer(Err(self.refused(error.into()))),
-        };
-        let now = inner.clock.reading();
-        let Some(snapshot) = inner.cache.get(&parsed.selector, now) else { return Found::Miss(parsed) };
-        // The MAC at every request: what is cached is what it is compared with, not that it was right.
-        let right =
-            inner.keyring.fits(snapshot.key, parsed.verifier, snapshot.token, snapshot.generation, &snapshot.digest);
-        let standing = if right { snapshot.standing(caller.address, now.wall) } else { Err(Reason::WrongVerifier) };
-        Found::Answer(match standing {
+        // What this thread keeps is looked at first, and what all share if that won't do.
+        for near in [true, false] {
+            let selector = parsed.selector();
+            let found = if near { inner.cache.kept(&selector) } else { inner.cache.shared(&selector) };
+            let Some(snapshot) = found else { continue };
+            // The MAC at every request: what is cached is what it is compared with, not that it was right.
+            let (token, digest) = (snapshot.token, &snapshot.digest);
+            let right = inner.keyring.fits(snapshot.key, parsed.verifier(), token, snapshot.generation, digest);
+            // The clock last: it is what everything is as late as, and a processor that reads it waits for what was begun before.
+            let now = inner.clock.reading();
+            if inner.cache.may_serve(&snapshot, now) {
+                return Some(self.judge(parsed, snapshot, right, now.wall, caller));
+            }
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn judge(
+        &self,
+        parsed: Parsed<'_>,
+        snapshot: Held,
+        right: bool,
+        now: Time,
+        caller: Caller,
+    ) -> Result<Verified, Refusal> {
+        let counters = &self.0.counters;
+        match if right { snapshot.standing(caller.address, now) } else { Err(Reason::WrongVerifier) } {
             Ok(()) => {
-                inner.counters.accepted_on_hit();
-                Ok(self.verified(&parsed, snapshot, now.wall, caller))
+                counters.accepted_on_hit();
+                Ok(self.verified(parsed, snapshot, now, caller))
             }
             Err(reason) => {
-                inner.counters.refused_on_hit();
-                let presented =
-                    Presented { token: snapshot.token, at: now.wall, address: caller.address, proven: right };
+                counters.refused_on_hit();
+                let presented = Presented { token: snapshot.token, at: now, address: caller.address, proven: right };
                 Err(self.refused_token(reason, presented, None))
             }
-        })
+        }
     }
 
-    pub(super) fn verified(&self, parsed: &Parsed<'_>, snapshot: Held, at: Time, caller: Caller) -> Verified {
-        if snapshot.key != KeyIndex::CURRENT && snapshot.redigest.first() {
+    #[inline(always)]
+    pub(super) fn verified(&self, parsed: Parsed<'_>, snapshot: Held, at: Time, caller: Caller) -> Verified {
+        if snapshot.key != KeyIndex::CURRENT {
             self.0.remake_digest(parsed, &snapshot);
         }
-        Verified { snapshot, at, address: caller.address }
+        Verified { snapshot, at, address: Packed::new(caller.address) }
     }
 
     /// The receipt of a refusal, of the present moment unless it was judged by another.
@@ -204,10 +224,7 @@ impl Tokens {
     /// reach.
     #[must_use]
     pub fn refuse(&self, error: CredentialError) -> Refusal {
-        self.refused(match error {
-            CredentialError::Missing => Reason::NoCredential,
-            CredentialError::Malformed => Reason::MalformedRequest,
-        })
+        self.refused(error.into())
     }
 
     /// A refusal that names no token of ours. Cheap: there may be any number of them.
@@ -263,7 +280,7 @@ impl Tokens {
         let snapshot = &*token.snapshot;
         // What another service has verified is nothing here.
         let ours = Arc::ptr_eq(&snapshot.catalog, &self.0.catalog);
-        let scope = snapshot.catalog.index(S::DEF.name).filter(|_| ours);
+        let scope = snapshot.catalog.index_of::<S>().filter(|_| ours);
         match scope.and_then(|scope| Some((scope, holds(&snapshot.rights, scope)?))) {
             Some((scope, held)) => {
                 snapshot.exercised.note(scope);
@@ -281,7 +298,7 @@ impl Tokens {
             );
         }
         let Verified { snapshot, at, address } = token;
-        let presented = Presented { token: snapshot.token, at: *at, address: *address, proven: true };
+        let presented = Presented { token: snapshot.token, at: *at, address: address.unpacked(), proven: true };
         self.refused_token(Reason::InsufficientScope, presented, Some(scope.name))
     }
 
@@ -310,19 +327,23 @@ impl Tokens {
     /// The same for a request that was refused after its token had been verified.
     pub fn tally_refused_use(&self, token: &Verified, reason: Reason, call: &Call<'_>) {
         let Verified { snapshot, at, address } = token;
-        let refused = Refused { token: snapshot.token, reason, at: *at, address: *address };
+        let refused = Refused { token: snapshot.token, reason, at: *at, address: address.unpacked() };
         self.0.tally.refused_call(&refused, call);
     }
 }
 
 impl Inner {
-    /// Makes the digest of a secret under the current key, for the next flush to store.
-    fn remake_digest(&self, parsed: &Parsed<'_>, snapshot: &Snapshot) {
+    /// Makes the digest of a secret under the current key, for the next flush to store: once for each snapshot.
+    #[cold]
+    fn remake_digest(&self, parsed: Parsed<'_>, snapshot: &Snapshot) {
+        if !snapshot.redigest.first() {
+            return;
+        }
         self.tally.redigested(Redigest {
             selector: snapshot.selector,
             from: self.keyring.id(snapshot.key).clone(),
             to: self.keyring.current().clone(),
-            digest: self.keyring.digest(parsed.verifier, snapshot.token, snapshot.generation),
+            digest: self.keyring.digest(parsed.verifier(), snapshot.token, snapshot.generation),
         });
     }
 }

@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use crate::clock::Time;
+use crate::network::Packed;
 use crate::refusal::Reason;
 use crate::scope::{Catalog, ScopeName, ScopeSet};
 use crate::secret::Generation;
@@ -31,7 +32,7 @@ pub(crate) struct Used<'a> {
     pub(crate) token: TokenId,
     pub(crate) generation: Generation,
     pub(crate) at: Time,
-    pub(crate) address: Option<IpAddr>,
+    pub(crate) address: Packed,
     pub(crate) scopes: ScopeSet,
     pub(crate) call: Call<'a>,
 }
@@ -73,7 +74,7 @@ struct Uses {
     count: u64,
     at: Time,
     /// Whence the latest came, and of how many that is true in a row.
-    address: Option<IpAddr>,
+    address: Packed,
     in_a_row: u64,
     since: Time,
     scopes: ScopeSet,
@@ -126,7 +127,7 @@ impl Counts {
         } else {
             // The rest of this is for the few whose address changes.
             let seen = Seen { first: entry.since, last: entry.at, uses: entry.in_a_row, refusals: 0 };
-            see(&mut self.sources, used.token, entry.address, seen, room);
+            see(&mut self.sources, used.token, entry.address.unpacked(), seen, room);
             (entry.address, entry.in_a_row, entry.since) = (used.address, 1, used.at);
         }
         entry.at = entry.at.max(used.at);
@@ -182,7 +183,7 @@ fn note_call(calls: &mut Vec<Called>, entry: &mut Uses, used: &Used<'_>) {
     entry.calls += 1;
     // Without a method nobody has said what was called.
     if calls.len() < CALLS_OF_THREAD && !used.call.method.is_empty() {
-        calls.push(Called::new(used.token, used.at, used.address, None, &used.call));
+        calls.push(Called::new(used.token, used.at, used.address.unpacked(), None, &used.call));
     }
 }
 
@@ -223,7 +224,8 @@ impl Taken {
     pub(super) fn into_tallies(self, catalog: &Catalog, rings: &mut Rings) -> Tallies {
         let mut tallies = Tallies { calls: rings.place(self.calls), ..Tallies::default() };
         for (Key(token, generation, hour), uses) in self.uses {
-            let Uses { count, at, address, in_a_row, since, scopes, client, .. } = uses;
+            let Uses { count, at, in_a_row, since, scopes, client, .. } = uses;
+            let address = uses.address.unpacked();
             let last = LastUse { at, address, client: Client::of(client.as_bytes()) };
             tallies.uses.push(UseTally { token, generation, hour, count, last });
             if let Some(address) = address {

@@ -109,6 +109,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::clock::Time;
+    use crate::network::Packed;
     use crate::refusal::Reason;
     use crate::scope::ScopeSet;
     use crate::secret::Generation;
@@ -124,14 +125,14 @@ mod tests {
             token,
             generation: Generation::FIRST,
             at,
-            address: None,
+            address: Packed::new(None),
             scopes: ScopeSet::default(),
             call: Call::default(),
         }
     }
 
     fn from(address: &str, at: Time) -> Used<'static> {
-        Used { address: Some(address.parse().unwrap()), ..used(TokenId::NIL, at) }
+        Used { address: Packed::new(address.parse().ok()), ..used(TokenId::NIL, at) }
     }
 
     fn refused(token: TokenId, at: Time) -> Refused {

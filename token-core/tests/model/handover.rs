@@ -11,7 +11,11 @@ use loom::thread;
 
 use crate::loads::{Limits, Loads, Turn};
 
-const LIMITS: Limits = Limits { under_way: 1, batch: 2, waited_for: 10 };
+/// Two loads at most, the second where two keys wait.
+const LIMITS: Limits = Limits { at_once: 1, under_way: 2, many: 2, batch: 2, waited_for: 10 };
+
+/// One at a time, where there are orders enough to try without a second.
+const ONE: Limits = Limits { under_way: 1, ..LIMITS };
 
 struct World {
     loads: Loads<u32, u32>,

@@ -10,7 +10,7 @@ use token_core::TokenId;
 
 use super::{Rows, Sql, Tally};
 use crate::error::{BadColumn, Failure};
-use crate::value::Value;
+use crate::value::{Value, list};
 
 /// Statements up to this length stay prepared. Longer ones come in too many lengths to be worth the room.
 pub(super) const KEPT_SQL: usize = 4096;
@@ -38,6 +38,12 @@ pub(crate) trait Link: Migrate + Sized + Send + 'static {
     async fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, sqlx::Error>;
 
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error>;
+
+    /// See [`Dialect::query_keys`](super::Dialect::query_keys): as a list of arguments, unless the database has a better way.
+    async fn query_keys(&mut self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, sqlx::Error> {
+        let (marks, values) = list(keys.iter().map(|key| Value::from(*key)));
+        self.query(format!("{select} IN ({marks})").into(), &values).await
+    }
 
     /// Runs statements without arguments or an answer, such as those that begin and end transactions.
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error>;

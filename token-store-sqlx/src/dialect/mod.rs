@@ -54,6 +54,9 @@ pub(crate) trait Dialect: Send + Sync + 'static {
     /// Asks one statement, outside a transaction.
     async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>;
 
+    /// Asks for the rows in which the column that a statement ends with holds one of these keys, at least one, in one statement.
+    async fn query_keys(&self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, Failure>;
+
     /// Starts a transaction that may write. Each of its statements sees what was committed before it, and two transactions
     /// that write the same rows come one after the other, or one fails.
     async fn begin(&self) -> Result<Box<dyn Session>, Failure>;

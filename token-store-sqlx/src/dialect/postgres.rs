@@ -128,8 +128,13 @@ impl Link for PgConnection {
     }
 
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error> {
-        let rows = bound(&sql, values).fetch_all(self).await?;
-        Ok(rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect())
+        bound(&sql, values).fetch_all(self).await.map(boxed)
+    }
+
+    // One argument however many keys there are: one statement to prepare, and less to read for each key.
+    async fn query_keys(&mut self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, sqlx::Error> {
+        let sql = AssertSqlSafe(format!("{select} = ANY($1)"));
+        sqlx::query(sql).bind(keys).fetch_all(self).await.map(boxed)
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -291,6 +296,10 @@ fn bound<'q>(sql: &str, values: &[Value<'_>]) -> Bound<'q> {
         Value::Time(time) => query.bind(time.map(moment)),
         Value::Id(id) => query.bind(id.map(uuid)),
     })
+}
+
+fn boxed(rows: Vec<PgRow>) -> Rows {
+    rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect()
 }
 
 /// One column of rows as an array; the first row tells its type.

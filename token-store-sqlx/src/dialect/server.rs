@@ -187,6 +187,11 @@ impl<F: Flavor> Dialect for Server<F> {
         transaction::query(conn, sql, values).await
     }
 
+    async fn query_keys(&self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, Failure> {
+        let (conn, _turn) = self.acquire().await?;
+        transaction::query_keys(conn, select, keys).await
+    }
+
     async fn begin(&self) -> Result<Box<dyn Session>, Failure> {
         Ok(Box::new(self.transaction().await?))
     }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::connection::{KEPT_SQL, Link, get, id_of};
 use super::schema::{bring_up_to_date, pending, sorted};
-use super::transaction::{Transaction, query};
+use super::transaction::{Transaction, query, query_keys};
 use super::{Dialect, Row, Rows, Session, Sql, Tally};
 use crate::error::{BadColumn, Failure, OpenError};
 use crate::store::persist;
@@ -158,6 +158,11 @@ impl Dialect for Sqlite {
     async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
         let conn = self.reads.acquire().await.map_err(SqliteConnection::failure)?;
         query(conn, sql, values).await
+    }
+
+    async fn query_keys(&self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, Failure> {
+        let conn = self.reads.acquire().await.map_err(SqliteConnection::failure)?;
+        query_keys(conn, select, keys).await
     }
 
     async fn begin(&self) -> Result<Box<dyn Session>, Failure> {

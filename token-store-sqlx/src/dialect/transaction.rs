@@ -37,10 +37,23 @@ pub(super) async fn query<DB>(conn: PoolConnection<DB>, sql: Sql, values: &[Valu
 where
     DB: Database<Connection: Link>,
 {
-    let mut asked = Asked { conn, sound: DB::Connection::OUTLIVES_DROPS };
+    let mut asked = Asked::on(conn);
     let rows = within::<_, DB::Connection>(asked.conn.query(sql, values)).await;
-    asked.sound = !rows.as_ref().is_err_and(Failure::ends_connection);
-    rows
+    asked.settled(rows)
+}
+
+/// The same of the rows that hold one of these keys.
+pub(super) async fn query_keys<DB>(
+    conn: PoolConnection<DB>,
+    select: &'static str,
+    keys: &[&[u8]],
+) -> Result<Rows, Failure>
+where
+    DB: Database<Connection: Link>,
+{
+    let mut asked = Asked::on(conn);
+    let rows = within::<_, DB::Connection>(asked.conn.query_keys(select, keys)).await;
+    asked.settled(rows)
 }
 
 /// A connection on which something is under way.
@@ -48,6 +61,17 @@ pub(super) struct Asked<DB: Database> {
     pub(super) conn: PoolConnection<DB>,
     /// Whether it may be used again, as it stands.
     pub(super) sound: bool,
+}
+
+impl<DB: Database<Connection: Link>> Asked<DB> {
+    fn on(conn: PoolConnection<DB>) -> Asked<DB> {
+        Asked { conn, sound: DB::Connection::OUTLIVES_DROPS }
+    }
+
+    fn settled(mut self, rows: Result<Rows, Failure>) -> Result<Rows, Failure> {
+        self.sound = !rows.as_ref().is_err_and(Failure::ends_connection);
+        rows
+    }
 }
 
 impl<DB: Database> Drop for Asked<DB> {

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use token_core::{Cursor, Delivery, Feed, StoreError, Subject, Time};
 use tokio::time::{Instant, timeout};
 
-use super::work::{CHUNK, End, Work, list};
+use super::work::{CHUNK, End, Work};
 use super::{Listener, SqlStore};
 use crate::dialect::{Row, Session};
 use crate::error::{BadColumn, Failure};
 use crate::rows::{self, event_columns};
-use crate::value::{Value, values};
+use crate::value::{Value, list, values};
 
 /// At most so many changes are answered at once.
 const STRETCH: u32 = 1000;

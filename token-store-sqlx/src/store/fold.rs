@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use token_core::{Fault, Forget, StoreError, Time, TokenId};
 
 use super::usage::{add, kept, write};
-use super::work::{CHUNK, End, Work, list};
+use super::work::{CHUNK, End, Work};
 use crate::dialect::{Row, Session, Tally};
 use crate::error::{BadColumn, Failure};
-use crate::value::{Value, values};
+use crate::value::{Value, list, values};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

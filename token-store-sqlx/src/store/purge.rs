@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use token_core::{Subject, Time, TokenId};
 
-use super::work::{CHUNK, End, Work, list};
+use super::work::{CHUNK, End, Work};
 use crate::dialect::{Rows, Session};
 use crate::error::{BadColumn, Failure};
-use crate::value::{Value, values};
+use crate::value::{Value, list, values};
 
 pub(super) struct Purge {
     pub(super) before: Time,

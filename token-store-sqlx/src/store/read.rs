@@ -7,7 +7,7 @@ use token_core::{
 
 use super::SqlStore;
 use super::list::live;
-use super::work::{CHUNK, list};
+use super::work::{ATTEMPTS, CHUNK, persist};
 use crate::dialect::{Row, Sql};
 use crate::error::BadColumn;
 use crate::rows::{self, event_columns, owner_columns, token_columns};
@@ -28,7 +28,7 @@ macro_rules! loaded_where {
 }
 
 const LOAD_ONE: &str = loaded_where!("s.selector = ?");
-const LOAD_LISTED: &str = loaded_where!("s.selector IN ");
+const LOAD_KEYS: &str = loaded_where!("s.selector");
 
 const TOKEN: &str = concat!("SELECT ", token_columns!(), " FROM api_tokens t WHERE t.id = ?");
 const OWNER: &str = concat!("SELECT ", owner_columns!(), " FROM api_token_owners o WHERE o.owner = ?");
@@ -55,8 +55,11 @@ impl SqlStore {
         distinct.dedup();
         let mut found = Vec::with_capacity(distinct.len());
         for chunk in distinct.chunks(CHUNK) {
-            let (marks, values) = list(chunk.iter().map(|selector| Value::from(selector.as_bytes())));
-            found.extend(self.all(format!("{LOAD_LISTED}({marks})").into(), &values, rows::loaded).await?);
+            let keys: Vec<&[u8]> = chunk.iter().map(|selector| selector.as_bytes().as_slice()).collect();
+            let rows = persist(ATTEMPTS, || self.dialect.query_keys(LOAD_KEYS, &keys)).await?;
+            for row in &rows {
+                found.push(rows::loaded(&**row)?);
+            }
         }
         Ok(found)
     }
@@ -156,7 +159,8 @@ mod tests {
     #[tokio::test]
     async fn the_hot_lookup_reads_no_table_from_end_to_end() {
         let store = SqlStore::open("sqlite::memory:").await.unwrap();
-        for statement in [LOAD_ONE.to_owned(), format!("{LOAD_LISTED}(?, ?)"), OUTCOME.to_owned(), EVENTS.to_owned()] {
+        for statement in [LOAD_ONE.to_owned(), format!("{LOAD_KEYS} IN (?, ?)"), OUTCOME.to_owned(), EVENTS.to_owned()]
+        {
             let rows = store.read(format!("EXPLAIN QUERY PLAN {statement}").into(), &[]).await.unwrap();
             let plan: Vec<&str> = rows.iter().map(|row| row.need_text("detail").unwrap()).collect();
             assert!(!plan.is_empty());

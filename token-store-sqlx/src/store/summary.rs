@@ -9,11 +9,11 @@ use token_core::{
 
 use super::SqlStore;
 use super::usage::{add, reason};
-use super::work::{CHUNK, list};
+use super::work::CHUNK;
 use crate::dialect::Row;
 use crate::error::BadColumn;
 use crate::rows;
-use crate::value::{Value, values};
+use crate::value::{Value, list, values};
 
 /// Marks of a list of tokens, and the arguments.
 fn tokens_in(tokens: &[TokenId]) -> (String, Vec<Value<'static>>) {

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::value::Value;
 
 /// How often work is done from its start before a lock that others hold, or a lost race, is told to the caller.
-const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 
 /// At most so many items are named in one statement.
 pub(super) const CHUNK: usize = 512;
@@ -79,17 +79,4 @@ where
             end => return end.map_err(StoreError::from),
         }
     }
-}
-
-/// Marks for a list of arguments, `?, ?, ?`, and the arguments, at least one.
-///
-/// The last is repeated until their number is a power of two, so that a statement is prepared in a few lengths only.
-pub(super) fn list<'a>(items: impl IntoIterator<Item = Value<'a>>) -> (String, Vec<Value<'a>>) {
-    let mut values: Vec<Value<'a>> = items.into_iter().collect();
-    if let Some(last) = values.last().cloned() {
-        values.resize(values.len().next_power_of_two(), last);
-    }
-    let mut marks = "?, ".repeat(values.len());
-    marks.truncate(marks.len().saturating_sub(2));
-    (marks, values)
 }
