@@ -44,6 +44,11 @@
 //! # }
 //! ```
 //!
+//! # The screen
+//!
+//! A [`Screen`] answers requests in the same way, with pages for people: the list of their tokens with what needs attention, making,
+//! rotating and revoking them, and everything about one. It asks the same of whoever asks, and does what it does through the same calls.
+//!
 //! # The interface
 //!
 //! `GET /openapi.json` below the mount describes every operation. Refusals are problems (RFC 9457) whose `code` says what to do.
@@ -52,22 +57,31 @@
 
 #![cfg_attr(not(test), warn(clippy::expect_used))]
 
+mod accent;
 mod api;
+mod assets;
 mod cursor;
+mod dates;
+mod form;
 mod guard;
 mod http;
 mod leak_reports;
 mod management;
 mod moment;
 mod openapi;
+mod pages;
 mod percent;
 mod problem;
 mod route;
 mod schema;
+mod screen;
 mod strict;
 mod visitor;
+mod words;
 
 pub use http::{Request, Response};
+pub use jiff::tz::TimeZone;
 pub use leak_reports::{ReporterKeyError, ReporterKeys};
 pub use management::Management;
+pub use screen::Screen;
 pub use visitor::SignedIn;

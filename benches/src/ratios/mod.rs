@@ -10,6 +10,7 @@ mod naive;
 mod nothing;
 mod peer;
 mod reject;
+mod render;
 pub(crate) mod size;
 mod storm;
 pub(crate) mod threads;
@@ -41,7 +42,7 @@ impl Setting {
 type Measure = fn(&mut Setting) -> Result<Vec<Row>, Trouble>;
 
 /// What is measured together, under which names.
-const PARTS: [(&[&str], Measure); 19] = [
+const PARTS: [(&[&str], Measure); 20] = [
     (&["verify.hot"], hot::measure),
     (&["verify.hot.allocs"], nothing::measure),
     (&["verify.peer"], peer::measure),
@@ -61,6 +62,7 @@ const PARTS: [(&[&str], Measure); 19] = [
     (&["flush.sqlite", "flush.postgres"], flush::measure),
     (&["scale.list"], list::measure),
     (&["scale.store"], size::measure),
+    (&["screen.render"], render::measure),
 ];
 
 /// Measures and prints what is asked for.

@@ -12,6 +12,8 @@ mod refusals;
 mod routes;
 #[cfg(feature = "screen")]
 mod rules;
+#[cfg(feature = "screen")]
+mod screen;
 mod service;
 mod store;
 mod tower;

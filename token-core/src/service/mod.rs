@@ -4,6 +4,7 @@ mod background;
 mod builder;
 mod error;
 mod follow;
+mod forms;
 mod keys;
 mod leak;
 mod load;
@@ -109,6 +110,12 @@ impl Tokens {
     #[must_use]
     pub fn sources(&self) -> Sources {
         self.0.sources
+    }
+
+    /// The longest that anything is believed after it was read: within this, every node refuses what was revoked.
+    #[must_use]
+    pub fn max_staleness(&self) -> Duration {
+        self.0.cache.max_staleness()
     }
 
     /// Whether both are one service, as all clones of one are.
