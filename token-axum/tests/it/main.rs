@@ -4,6 +4,8 @@
 
 mod client;
 mod credentials;
+mod ends;
+mod host;
 #[cfg(feature = "screen")]
 mod management;
 mod mistakes;
