@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod apps;
 mod host;
+mod mistakes;
 
 #[path = "../../../token-axum/tests/it/client.rs"]
 mod client;
