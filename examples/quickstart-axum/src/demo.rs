@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{self, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
@@ -78,8 +79,8 @@ pub(crate) fn routes() -> Router<Sessions> {
         .route("/demo/sign-out", post(sign_out))
 }
 
-async fn sign_in(State(sessions): State<Sessions>, form: String) -> Result<impl IntoResponse, StatusCode> {
-    let name = form.strip_prefix("user=").unwrap_or_default();
+async fn sign_in(State(sessions): State<Sessions>, form: Bytes) -> Result<impl IntoResponse, StatusCode> {
+    let name = std::str::from_utf8(&form).ok().and_then(|form| form.strip_prefix("user=")).unwrap_or_default();
     let actor = user(name).ok_or(StatusCode::BAD_REQUEST)?;
     let mut id = [0; 16];
     SysRng.try_fill_bytes(&mut id).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
