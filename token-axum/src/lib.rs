@@ -49,7 +49,7 @@
 //! # Features
 //! - `axum` (default): the client's address from `axum::extract::ConnectInfo`. Without it, put a [`ClientAddress`] into the
 //!   request's extensions.
-//! - `screen`: `management`, which mounts the management of tokens.
+//! - `screen`: `management` and `screen`, which mount the management of tokens for programs and for people.
 
 #![cfg_attr(not(test), warn(clippy::expect_used))]
 
@@ -59,6 +59,10 @@ mod layer;
 #[cfg(feature = "screen")]
 mod management;
 mod rejection;
+#[cfg(feature = "screen")]
+mod screen;
+#[cfg(feature = "screen")]
+mod surface;
 
 pub use address::ClientAddress;
 pub use extract::{AnyToken, Authorized, Limited};
@@ -66,6 +70,8 @@ pub use layer::{TokenFuture, TokenLayer, TokenService};
 #[cfg(feature = "screen")]
 pub use management::management;
 pub use rejection::Rejection;
+#[cfg(feature = "screen")]
+pub use screen::screen;
 
 /// The code of the README, compiled.
 #[cfg(all(doctest, feature = "screen"))]

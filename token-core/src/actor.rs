@@ -54,6 +54,15 @@ impl Actor {
         &self.rights
     }
 
+    /// The owner whose tokens it manages; `None` for an admin, who manages everyone's.
+    #[must_use]
+    pub fn own(&self) -> Option<&OwnerId> {
+        match &self.reach {
+            Reach::Own(owner) => Some(owner),
+            Reach::Everyone => None,
+        }
+    }
+
     /// Whether it manages everyone's tokens.
     #[must_use]
     pub fn is_admin(&self) -> bool {

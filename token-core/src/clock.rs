@@ -52,6 +52,12 @@ impl Time {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The start of the day, in UTC, that holds this moment.
+    #[must_use]
+    pub const fn day(self) -> Time {
+        Time(self.0 - self.0 % 86_400_000_000)
+    }
+
     /// The start of the hour that holds this moment.
     #[must_use]
     pub const fn hour(self) -> Time {

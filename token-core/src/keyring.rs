@@ -51,6 +51,7 @@ struct Subkeys {
     digest: ShortMac,
     seal: HmacSha256,
     receipt: XChaCha20Poly1305,
+    nonce: HmacSha256,
     check: KeyCheck,
 }
 
@@ -238,6 +239,19 @@ impl Keyring {
         Some(made.as_slice().ct_eq(seal).into())
     }
 
+    /// The MAC of what a form's nonce says, under the current key.
+    pub(crate) fn nonce_mac(&self, canonical: &[u8]) -> [u8; 32] {
+        self.keys[0].nonce.clone().chain_update(canonical).finalize().into_bytes().into()
+    }
+
+    /// Whether the MAC of a nonce fits, under any key of the ring.
+    pub(crate) fn nonce_fits(&self, canonical: &[u8], mac: &[u8; 32]) -> bool {
+        self.keys.iter().any(|key| {
+            let made = key.nonce.clone().chain_update(canonical).finalize().into_bytes();
+            made.as_slice().ct_eq(mac).into()
+        })
+    }
+
     /// Encrypts a receipt: nonce, ciphertext and tag. The nonce is 192 random bits, so it never repeats.
     pub(crate) fn encrypt_receipt(&self, plain: &[u8], random: &Random) -> Result<Vec<u8>, RandomError> {
         let nonce: [u8; 24] = random.array()?;
@@ -311,6 +325,7 @@ impl Subkeys {
             digest: ShortMac::new(&*subkey("digest")?),
             seal: keyed(&*subkey("seal")?)?,
             receipt: XChaCha20Poly1305::new((&*subkey("receipt")?).into()),
+            nonce: keyed(&*subkey("nonce")?)?,
             check: KeyCheck(check),
             id,
         })

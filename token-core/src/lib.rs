@@ -90,6 +90,7 @@ mod marks;
 mod memory;
 mod near;
 mod network;
+mod nonce;
 mod owner;
 mod owners;
 mod policy;
@@ -129,6 +130,7 @@ pub use history::History;
 pub use keyring::{GenerateError, KeyCheck, Keyring, KeyringError};
 pub use memory::MemoryStore;
 pub use network::{Networks, NetworksError};
+pub use nonce::{Nonce, NonceError};
 pub use owner::Owner;
 pub use policy::{Policy, PolicyError};
 pub use random::RandomError;
@@ -141,13 +143,17 @@ pub use scope::{
 pub use seal::{BrokenSeal, Seal, Sealed};
 pub use secret::{Digest, Generation, Scheme, Secret, Selector, TokenText};
 pub use service::{
-    Background, BuildError, Builder, Caller, Leaked, Listed, ListedOwner, Manage, ManageError, Minted, NoKeyring,
-    Rehearsal, TokenList, Tokens, Verified,
+    Attention, Background, BuildError, Builder, Caller, Concern, ConcernKind, LastHour, Leaked, Listed, ListedOwner,
+    Manage, ManageError, Minted, NoKeyring, Overview, Rehearsal, SourceSeen, TokenList, Tokens, UsageDetail, Verified,
 };
 pub use store::{Cursor, Delivery, Fault, Feed, ListFilter, ListQuery, Loaded, Page, Position, StoreError, TokenStore};
 pub use text::{ActorId, KeyId, OwnerId, ResourceId, TextError, TokenName};
 pub use token::{SecretRef, SecretState, Superseded, Token, TokenId, TokenIdError, TokenState};
-pub use usage::{HourOfUse, LastUse, Redigest, RefusalTally, Tallies, Usage, UseTally};
+pub use usage::{
+    Advice, AdviceRules, Busy, BusyQuery, Call, CallTally, Client, DayOfUse, Forget, HourOfUse, LastUse, NovelSource,
+    RecentCall, Redigest, RefusalTally, Retention, ScopeTally, ScopeUse, Signal, SignalKind, SignalRules, SignalTally,
+    Source, SourceTally, Tallies, TokenUsage, Usage, UsageRules, UseTally, Whose, advise, source_network,
+};
 
 // The networks of a token are values of this crate.
 pub use ipnet;

@@ -14,13 +14,18 @@ use crate::change::{Change, ChangeId, Committed, Fingerprint, Outcome, OwnerGuar
 use crate::clock::Time;
 use crate::event::{Event, Subject};
 use crate::owner::Owner;
-use crate::refusal::Reason;
 use crate::seal::Sealed;
-use crate::secret::{Generation, Secret, Selector};
+use crate::secret::{Secret, Selector};
 use crate::store::{Cursor, Delivery, Feed, ListFilter, ListQuery, Loaded, Page, Position, StoreError, TokenStore};
-use crate::text::{KeyId, OwnerId};
+use crate::text::{KeyId, OwnerId, TokenName};
 use crate::token::{SecretRef, SecretState, Token, TokenId, TokenState};
-use crate::usage::{HourOfUse, LastUse, RefusalTally, Tallies, Usage};
+use crate::usage::{
+    Busy, BusyQuery, Forget, NovelSource, RecentCall, Signal, Source, Tallies, TokenUsage, Usage, Whose,
+};
+
+mod usage;
+
+use usage::UsageRows;
 
 /// A [`TokenStore`] in memory.
 #[derive(Debug, Default)]
@@ -37,9 +42,7 @@ struct State {
     changes: BTreeMap<Cursor, ChangeRow>,
     last_cursor: i64,
     meta: HashMap<String, Vec<u8>>,
-    last_uses: BTreeMap<(TokenId, Generation), LastUse>,
-    hours: BTreeMap<(TokenId, Time, Generation), u64>,
-    refusals: BTreeMap<(TokenId, Time, Reason), u64>,
+    usage: UsageRows,
     waiting: Vec<Waker>,
 }
 
@@ -175,10 +178,6 @@ impl State {
         Some(Outcome { fingerprint: row.fingerprint, event })
     }
 
-    fn ever_used(&self, token: TokenId) -> bool {
-        self.last_uses.keys().any(|(used, _)| *used == token)
-    }
-
     fn matches(&self, query: &ListQuery, token: &Token) -> bool {
         let state = token.state(query.now);
         let in_state = match query.filter {
@@ -187,7 +186,7 @@ impl State {
             ListFilter::ExpiringBefore(end) => {
                 state == TokenState::Live && token.expires_at.is_some_and(|expires| expires < end)
             }
-            ListFilter::NeverUsed => state == TokenState::Live && !self.ever_used(token.id),
+            ListFilter::NeverUsed => state == TokenState::Live && !self.usage.ever_used(token.id),
             ListFilter::Expired => state == TokenState::Expired,
             ListFilter::Revoked => state == TokenState::Revoked,
         };
@@ -257,24 +256,13 @@ impl State {
             self.events.remove(&subject);
             self.secrets.retain(|_, secret| secret.token != *id);
             self.changes.retain(|_, row| row.subject != subject);
-            self.last_uses.retain(|(token, _), _| token != id);
-            self.hours.retain(|(token, ..), _| token != id);
-            self.refusals.retain(|(token, ..), _| token != id);
+            self.usage.forget_token(*id);
         }
         doomed.len() as u64
     }
 
     fn record(&mut self, tallies: &Tallies) {
-        for tally in tallies.uses.iter().filter(|tally| self.tokens.contains_key(&tally.token)) {
-            *self.hours.entry((tally.token, tally.hour, tally.generation)).or_insert(0) += tally.count;
-            let last = self.last_uses.entry((tally.token, tally.generation)).or_insert(tally.last);
-            if tally.last.at > last.at {
-                *last = tally.last;
-            }
-        }
-        for tally in tallies.refusals.iter().filter(|tally| self.tokens.contains_key(&tally.token)) {
-            *self.refusals.entry((tally.token, tally.hour, tally.reason)).or_insert(0) += tally.count;
-        }
+        self.usage.record(tallies, |token| self.tokens.contains_key(&token));
         for redigest in &tallies.redigests {
             if let Some(secret) = self.secrets.get_mut(&redigest.selector).filter(|secret| secret.key == redigest.from)
             {
@@ -284,24 +272,16 @@ impl State {
         }
     }
 
-    fn usage(&self, token: TokenId, since: Time) -> Usage {
-        let last = self.last_uses.iter().filter(|((used, _), _)| *used == token);
-        let hours = self.hours.iter().filter(|((used, hour, _), _)| *used == token && *hour >= since);
-        let refusals = self.refusals.iter().filter(|((used, hour, _), _)| *used == token && *hour >= since);
-        Usage {
-            last: last.map(|((_, generation), last)| (*generation, *last)).collect(),
-            hours: hours
-                .map(|((_, hour, generation), count)| HourOfUse { generation: *generation, hour: *hour, count: *count })
-                .collect(),
-            refusals: refusals
-                .map(|((token, hour, reason), count)| RefusalTally {
-                    token: *token,
-                    reason: *reason,
-                    hour: *hour,
-                    count: *count,
-                })
-                .collect(),
+    fn is_of(&self, token: TokenId, whose: &Whose) -> bool {
+        match whose {
+            Whose::Everyone => true,
+            Whose::Owner(owner) => self.tokens.get(&token).is_some_and(|row| row.unverified().owner == *owner),
+            Whose::Token(id) => token == *id,
         }
+    }
+
+    fn name(&self, token: TokenId) -> Option<TokenName> {
+        self.tokens.get(&token).map(|row| row.unverified().name.clone())
     }
 }
 
@@ -346,7 +326,65 @@ impl TokenStore for MemoryStore {
     }
 
     async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
-        Ok(self.lock().usage(token, since))
+        Ok(self.lock().usage.of(token, since))
+    }
+
+    async fn summaries(
+        &self,
+        tokens: &[TokenId],
+        since: Time,
+        signals_since: Time,
+    ) -> Result<Vec<TokenUsage>, StoreError> {
+        let state = self.lock();
+        let summary = |token: &TokenId| {
+            let mut summary = state.usage.summary(*token, since);
+            summary.signals = state.usage.signals(signals_since, |of| of == *token, |of| state.name(of));
+            summary
+        };
+        Ok(tokens.iter().map(summary).collect())
+    }
+
+    async fn sources(&self, token: TokenId, limit: u32) -> Result<Vec<Source>, StoreError> {
+        let mut sources = self.lock().usage.sources(token);
+        sources.truncate(limit as usize);
+        Ok(sources)
+    }
+
+    async fn calls(&self, whose: &Whose, limit: u32) -> Result<Vec<RecentCall>, StoreError> {
+        let state = self.lock();
+        let mut calls = state.usage.calls(|token| state.is_of(token, whose), |token| state.name(token));
+        calls.truncate(limit as usize);
+        Ok(calls)
+    }
+
+    async fn signals(&self, whose: &Whose, since: Time, limit: u32) -> Result<Vec<Signal>, StoreError> {
+        let state = self.lock();
+        let mut signals = state.usage.signals(since, |token| state.is_of(token, whose), |token| state.name(token));
+        signals.truncate(limit as usize);
+        Ok(signals)
+    }
+
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<(TokenId, Time)>, StoreError> {
+        let state = self.lock();
+        Ok(tokens.iter().filter_map(|token| Some((*token, state.usage.last_used(*token)?))).collect())
+    }
+
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError> {
+        let state = self.lock();
+        Ok(tokens.iter().flat_map(|token| state.usage.novel_sources(*token, since)).collect())
+    }
+
+    async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {
+        let state = self.lock();
+        Ok(query.tokens.iter().filter_map(|token| state.usage.busy(*token, query)).collect())
+    }
+
+    async fn fold(&self, before: Time, limit: u32) -> Result<u64, StoreError> {
+        Ok(self.lock().usage.fold(before, limit))
+    }
+
+    async fn forget(&self, forget: &Forget, limit: u32) -> Result<u64, StoreError> {
+        Ok(self.lock().usage.forget(forget, limit))
     }
 
     async fn record(&self, tallies: &Tallies) -> Result<(), StoreError> {

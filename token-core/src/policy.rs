@@ -8,6 +8,7 @@ use crate::encoding::{Canonical, Encoder};
 use crate::event::{EventHash, EventHead};
 use crate::seal::{Seal, Sealed};
 use crate::text::KeyId;
+use crate::usage::{UsageRules, seal_rules};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -33,6 +34,8 @@ pub struct Policy {
     /// The overlap of a rotation whose maker did not say. Default 24 hours.
     #[serde(with = "seconds")]
     pub default_overlap: Duration,
+    /// What is suspicious, what is advised, and how long usage is kept.
+    pub usage: UsageRules,
 }
 
 impl Default for Policy {
@@ -44,6 +47,7 @@ impl Default for Policy {
             default_lifetime: 90 * DAY,
             max_overlap: 7 * DAY,
             default_overlap: DAY,
+            usage: UsageRules::default(),
         }
     }
 }
@@ -61,6 +65,11 @@ pub enum PolicyError {
     /// A duration of more than a thousand years, or with a fraction of a second.
     #[error("policy: durations must be whole seconds, at most a thousand years")]
     Duration,
+    /// The rules of usage contradict themselves.
+    #[error(
+        "policy: usage must keep hours for 8 days or more, days for no less than hours, sources for longer than networks are new, signals for no less than they are shown; dormant_after and idle_after must not be zero, counts and factors must be at least 1"
+    )]
+    Usage,
 }
 
 impl Policy {
@@ -71,7 +80,12 @@ impl Policy {
     pub fn check(&self) -> Result<(), PolicyError> {
         let durations =
             [Some(self.default_lifetime), self.max_lifetime, Some(self.max_overlap), Some(self.default_overlap)];
-        if durations.into_iter().flatten().any(|span| span > 365_000 * DAY || span.subsec_nanos() != 0) {
+        if durations
+            .into_iter()
+            .flatten()
+            .chain(self.usage.durations())
+            .any(|span| span > 365_000 * DAY || span.subsec_nanos() != 0)
+        {
             return Err(PolicyError::Duration);
         }
         if self.default_lifetime.is_zero() || self.max_lifetime.is_some_and(|max| self.default_lifetime > max) {
@@ -79,6 +93,9 @@ impl Policy {
         }
         if self.default_overlap > self.max_overlap {
             return Err(PolicyError::DefaultOverlap);
+        }
+        if !self.usage.agree() {
+            return Err(PolicyError::Usage);
         }
         Ok(())
     }
@@ -102,6 +119,7 @@ impl Canonical for PolicyRow {
             default_lifetime,
             max_overlap,
             default_overlap,
+            usage,
         } = &self.policy;
         let seconds = |encoder: &mut Encoder, span: Duration| encoder.u64(span.as_secs());
         encoder.u64(u64::from(*live_tokens_per_owner));
@@ -111,6 +129,7 @@ impl Canonical for PolicyRow {
         seconds(encoder, *max_overlap);
         seconds(encoder, *default_overlap);
         self.head.encode(encoder);
+        seal_rules(usage, encoder);
     }
 }
 
@@ -140,16 +159,16 @@ impl Sealed<PolicyRow> {
     }
 }
 
-mod seconds {
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(span.as_secs())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_secs)
     }
 }

@@ -17,7 +17,9 @@ use crate::seal::Sealed;
 use crate::secret::{Secret, Selector};
 use crate::text::{KeyId, OwnerId, TokenName};
 use crate::token::{SecretRef, SecretState, Token, TokenId, TokenState};
-use crate::usage::{Tallies, Usage};
+use crate::usage::{
+    Busy, BusyQuery, Forget, NovelSource, RecentCall, Signal, Source, Tallies, TokenUsage, Usage, Whose,
+};
 
 /// Where tokens are kept. Object-safe; the service holds an `Arc<dyn TokenStore>`.
 ///
@@ -58,14 +60,50 @@ pub trait TokenStore: Send + Sync + 'static {
     /// At most `limit` events of a subject with a number above `after`, in order.
     async fn events(&self, subject: &Subject, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 
-    /// What is stored of a token's usage: the last use of each secret, and counts of the hours that start at `since` or later.
-    /// Empty for a token that is unknown or was never used.
+    /// What is stored of a token's usage by hour: the last use of each secret, and counts of the hours that start at `since` or later
+    /// and were not folded. Empty for a token that is unknown or was never used.
     async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError>;
 
-    /// Adds tallies. Counts add up; a last use only moves forward; a digest is replaced only while it is under
-    /// [`Redigest::from`](crate::Redigest::from), and touches neither revision nor seal. Rows of tokens that were
+    /// What is stored of the usage of these tokens: the days that start at `since` or later, hours that were not folded among them, refusals since
+    /// then by reason, the last use of each secret, scopes, and the signals that were last seen at `signals_since` or later, the latest first. In no order; a token of which nothing is
+    /// stored may be missing.
+    async fn summaries(
+        &self,
+        tokens: &[TokenId],
+        since: Time,
+        signals_since: Time,
+    ) -> Result<Vec<TokenUsage>, StoreError>;
+
+    /// At most `limit` sources of a token, the last seen first.
+    async fn sources(&self, token: TokenId, limit: u32) -> Result<Vec<Source>, StoreError>;
+
+    /// At most `limit` calls, the latest first.
+    async fn calls(&self, whose: &Whose, limit: u32) -> Result<Vec<RecentCall>, StoreError>;
+
+    /// At most `limit` signals that were last seen at `since` or later, the latest first.
+    async fn signals(&self, whose: &Whose, since: Time, limit: u32) -> Result<Vec<Signal>, StoreError>;
+
+    /// Adds tallies, all or nothing. Counts add up; a last use, a scope's last exercise and the call of a slot only move forward; a source's first request only moves
+    /// back and its last only forward; so do those of a signal, whose count adds up or stays the largest, as [`SignalKind::adds_up`](crate::SignalKind::adds_up) says.
+    /// A digest is replaced only while it is under [`Redigest::from`](crate::Redigest::from), and touches neither revision nor seal. Rows of tokens that were
     /// purged meanwhile are left out without an error.
     async fn record(&self, tallies: &Tallies) -> Result<(), StoreError>;
+
+    /// When each of these tokens was last used, by any of its secrets. Those that never were are missing.
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<(TokenId, Time)>, StoreError>;
+
+    /// The sources of these tokens that were first seen at `since` or later.
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError>;
+
+    /// Those of the tokens that did as much within an hour as the query says.
+    async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError>;
+
+    /// Adds the counts of hours that start before `before` to those of their days, and removes those hours, of up to `limit`
+    /// tokens. No count is lost or added twice. Answers of how many tokens.
+    async fn fold(&self, before: Time, limit: u32) -> Result<u64, StoreError>;
+
+    /// Deletes usage that is older than the query says, up to `limit` rows of each kind. Answers how many rows.
+    async fn forget(&self, forget: &Forget, limit: u32) -> Result<u64, StoreError>;
 
     /// What has changed after `cursor`, in the order of the cursor, waiting up to `max_wait` for something to.
     /// `None` starts at the present end, at once and with nothing.

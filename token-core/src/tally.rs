@@ -82,7 +82,9 @@ impl Tally {
         uses.dedup_by(|(key, more), (first, (count, last))| {
             *key == *first && {
                 *count += more.0;
-                *last = later(*last, more.1);
+                if more.1.at >= last.at {
+                    *last = more.1.clone();
+                }
                 true
             }
         });
@@ -105,6 +107,7 @@ impl Tally {
                 .map(|(Key(token, reason, hour), count)| RefusalTally { token, reason, hour, count })
                 .collect(),
             redigests,
+            ..Tallies::default()
         };
         (tallies, self.dropped.swap(0, Ordering::Relaxed))
     }
@@ -132,7 +135,9 @@ impl Tally {
     fn add_use(&self, counts: &mut Counts, key: Key<Generation>, count: u64, last: LastUse) {
         if let Some((counted, latest)) = counts.uses.get_mut(&key) {
             *counted += count;
-            *latest = later(*latest, last);
+            if last.at >= latest.at {
+                *latest = last;
+            }
         } else if self.admit(&self.uses, count) {
             counts.uses.insert(key, (count, last));
         }
@@ -157,11 +162,6 @@ impl Tally {
     }
 }
 
-/// The later of two uses; of two at one moment, the second.
-fn later(a: LastUse, b: LastUse) -> LastUse {
-    if b.at >= a.at { b } else { a }
-}
-
 /// A map that has grown large is taken as it is: its thread may be waiting.
 fn empty_into<K, V>(map: &mut HashMap<K, V, RandomState>, all: &mut Vec<(K, V)>) {
     if map.len() <= KEPT { all.extend(map.drain()) } else { all.extend(std::mem::take(map)) }
@@ -180,7 +180,7 @@ mod tests {
         let tally = Tally::default();
         let token = TokenId::from_bytes([1; 16]);
         let at = |seconds: i64| Time::from_micros(seconds * 1_000_000).unwrap();
-        let last = |seconds: i64| LastUse { at: at(seconds), address: None };
+        let last = |seconds: i64| LastUse { at: at(seconds), address: None, client: None };
         tally.used(token, Generation::FIRST, last(10));
         tally.refused(token, Reason::Expired, at(10));
         let (first, _) = tally.take();
@@ -188,7 +188,7 @@ mod tests {
         tally.put_back(first);
         let (all, _) = tally.take();
         assert_eq!(all.uses.len(), 1);
-        assert_eq!((all.uses[0].count, all.uses[0].last), (2, last(10)));
+        assert_eq!((all.uses[0].count, &all.uses[0].last), (2, &last(10)));
         assert_eq!(all.refusals[0].count, 1);
         assert!(tally.take().0.is_empty());
     }
@@ -201,7 +201,7 @@ mod tests {
             for _ in 0..40 {
                 scope.spawn(|| {
                     for _ in 0..10 {
-                        tally.used(token, Generation::FIRST, LastUse { at: Time::EPOCH, address: None });
+                        tally.used(token, Generation::FIRST, LastUse { at: Time::EPOCH, address: None, client: None });
                         tally.refused(token, Reason::Expired, Time::EPOCH);
                     }
                 });

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use token_core::{Actor, ActorId, Ceiling, CredentialError, Refusal, TokenId, Tokens, Verified};
+use token_core::{Actor, ActorId, Ceiling, Credential, CredentialError, Refusal, TokenId, Tokens, Verified};
 
 use crate::api;
 use crate::http::{Request, Response};
@@ -51,23 +51,22 @@ pub(crate) async fn admit(
     }
     let tokens = &management.tokens;
     let refused = |refusal: Refusal| Response::from(refusal.answer(tokens.realm(), tokens.sources()));
-    let credential = tokens.sources().read(request.header("authorization"), request.header("x-api-key"));
     match visitor {
         Some(visitor) => {
-            let ambiguous = match &credential {
-                Err(CredentialError::Missing) => false,
-                Err(CredentialError::Malformed) => true,
-                // The header by which the host knows a program may be this one, and then holds what is no token of ours.
-                Ok(credential) => visitor.ambient || is_ours(tokens, credential.expose_secret()),
-            };
-            if ambiguous {
+            if is_ambiguous(tokens, request, &visitor) {
                 return Err(refused(tokens.refuse(CredentialError::Malformed)));
             }
-            check_visitor(management, route, request, &visitor)?;
+            let needs = Needs {
+                safe: route.method == Method::Get,
+                who: route.who,
+                changes: route.changes(),
+                fresh: route.fresh,
+            };
+            check_visitor(management, needs, request, &visitor).map_err(|barred| barred.problem(management))?;
             Ok(Access::Visitor(visitor.actor))
         }
         None => {
-            let token = tokens.authenticate(credential, request.caller).await.map_err(refused)?;
+            let token = tokens.authenticate(credential(tokens, request), request.caller).await.map_err(refused)?;
             check_token(management, route, &token)?;
             let actor = itself(tokens, &token).await?;
             tokens.tally_use(&token);
@@ -76,30 +75,87 @@ pub(crate) async fn admit(
     }
 }
 
+fn credential<'a>(tokens: &Tokens, request: &'a Request) -> Result<Credential<'a>, CredentialError> {
+    tokens.sources().read(request.header("authorization"), request.header("x-api-key"))
+}
+
+/// Whether a request of someone who is signed in holds a credential as well, and so has two readings.
+pub(crate) fn is_ambiguous(tokens: &Tokens, request: &Request, visitor: &SignedIn) -> bool {
+    match credential(tokens, request) {
+        Err(CredentialError::Missing) => false,
+        Err(CredentialError::Malformed) => true,
+        // The header by which the host knows a program may be this one, and then holds what is no token of ours.
+        Ok(credential) => visitor.ambient || is_ours(tokens, credential.expose_secret()),
+    }
+}
+
 fn is_ours(tokens: &Tokens, credential: &[u8]) -> bool {
     let prefix = tokens.format().prefix().as_bytes();
     credential.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(b"_"))
 }
 
-fn check_visitor(management: &Management, route: &Route, request: &Request, visitor: &SignedIn) -> Result<(), Problem> {
-    if visitor.ambient && route.method != Method::Get && !is_same_site(management, request) {
-        let detail = "This request does not come from a page of this site, as far as its headers say.";
-        return Err(Problem::new(403, "cross_site", detail));
-    }
-    match route.who {
-        Who::Itself => {
-            let detail = "This is for a token that manages itself. Tokens of yours are below /tokens.";
-            return Err(Problem::new(403, "not_a_token", detail));
+/// What an operation or a page asks of whoever wants it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    /// Whether its method is one that changes nothing by what it means (RFC 9110 §9.2.1).
+    pub(crate) safe: bool,
+    pub(crate) who: Who,
+    /// Whether it changes anything.
+    pub(crate) changes: bool,
+    /// Whether it asks for a recent sign-in.
+    pub(crate) fresh: bool,
+}
+
+/// Why a visitor is not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Barred {
+    CrossSite,
+    NotAToken,
+    Forbidden,
+    StaleSignIn,
+}
+
+impl Barred {
+    fn problem(self, management: &Management) -> Problem {
+        match self {
+            Barred::CrossSite => {
+                let detail = "This request does not come from a page of this site, as far as its headers say.";
+                Problem::new(403, "cross_site", detail)
+            }
+            Barred::NotAToken => {
+                let detail = "This is for a token that manages itself. Tokens of yours are below /tokens.";
+                Problem::new(403, "not_a_token", detail)
+            }
+            Barred::Forbidden => Problem::forbidden(),
+            Barred::StaleSignIn => {
+                let detail = "You signed in too long ago for this. Sign in again, then repeat the request.";
+                let problem = Problem::new(403, "stale_sign_in", detail);
+                problem.reauthenticate(management.reauthenticate.as_deref())
+            }
         }
-        Who::Admin if !visitor.actor.is_admin() => return Err(Problem::forbidden()),
+    }
+}
+
+/// Whether someone who is signed in may have what they ask for.
+pub(crate) fn check_visitor(
+    management: &Management,
+    needs: Needs,
+    request: &Request,
+    visitor: &SignedIn,
+) -> Result<(), Barred> {
+    if visitor.ambient && !needs.safe && !is_same_site(management, request) {
+        return Err(Barred::CrossSite);
+    }
+    match needs.who {
+        Who::Itself => return Err(Barred::NotAToken),
+        Who::Admin if !visitor.actor.is_admin() => return Err(Barred::Forbidden),
         _ => {}
     }
-    if route.changes() && !visitor.actor.may_manage() {
-        return Err(Problem::forbidden());
+    if needs.changes && !visitor.actor.may_manage() {
+        return Err(Barred::Forbidden);
     }
-    if route.fresh && !is_fresh(management, visitor) {
-        let detail = "You signed in too long ago for this. Sign in again, then repeat the request.";
-        return Err(Problem::new(403, "stale_sign_in", detail).reauthenticate(management.reauthenticate.as_deref()));
+    if needs.fresh && !is_fresh(management, visitor) {
+        return Err(Barred::StaleSignIn);
     }
     Ok(())
 }
@@ -120,7 +176,7 @@ fn is_same_site(management: &Management, request: &Request) -> bool {
     }
 }
 
-fn is_fresh(management: &Management, visitor: &SignedIn) -> bool {
+pub(crate) fn is_fresh(management: &Management, visitor: &SignedIn) -> bool {
     let (now, then) = (management.tokens.now(), visitor.authenticated_at);
     now.since(then) <= management.step_up && then.since(now) <= CLOCK_SKEW
 }

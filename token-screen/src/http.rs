@@ -68,6 +68,20 @@ const ALWAYS: [(&str, &str); 7] = [
     ("cross-origin-opener-policy", "same-origin"),
 ];
 
+/// What pages say beyond that: what they load and send is of this site, written by no script, and nothing is written into them. The
+/// referrer is for this site, since without any a form would say that it comes from nowhere.
+const PAGES: [(&str, &str); 2] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+         frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    ),
+    ("referrer-policy", "same-origin"),
+];
+
+/// What is the same for everyone, and is found under the hash of what it holds, may be kept for good.
+const KEPT: (&str, &str) = ("cache-control", "public, max-age=31536000, immutable");
+
 impl Response {
     /// The response when the host can't tell who is signed in: nobody is let in, and nobody is taken for a stranger.
     #[must_use]
@@ -88,6 +102,31 @@ impl Response {
     pub(crate) fn hardened(mut self) -> Response {
         self.headers.retain(|(name, _)| ALWAYS.iter().all(|(always, _)| name != always));
         self.headers.extend(ALWAYS.map(|(name, value)| (name, value.to_owned())));
+        self
+    }
+
+    /// A page, with the headers that every page has.
+    pub(crate) fn page(status: u16, html: String) -> Response {
+        let headers = vec![("content-type", "text/html; charset=utf-8".to_owned())];
+        Response { status, headers, body: html.into_bytes() }.hardened().instead(&PAGES)
+    }
+
+    /// What a page loads.
+    pub(crate) fn asset(kind: &str, body: Vec<u8>) -> Response {
+        let headers = vec![("content-type", kind.to_owned())];
+        Response { status: 200, headers, body }.hardened().instead(&[KEPT])
+    }
+
+    /// Another page to go to, by GET.
+    pub(crate) fn see(location: String) -> Response {
+        Response::page(303, String::new()).with("location", location)
+    }
+
+    fn instead(mut self, headers: &[(&'static str, &str)]) -> Response {
+        for (name, value) in headers {
+            self.headers.retain(|(header, _)| header != name);
+            self.headers.push((name, (*value).to_owned()));
+        }
         self
     }
 }

@@ -52,22 +52,31 @@
 
 #![cfg_attr(not(test), warn(clippy::expect_used))]
 
+mod accent;
 mod api;
+mod assets;
 mod cursor;
+mod dates;
+mod form;
 mod guard;
 mod http;
 mod leak_reports;
 mod management;
 mod moment;
 mod openapi;
+mod pages;
 mod percent;
 mod problem;
 mod route;
 mod schema;
+mod screen;
 mod strict;
 mod visitor;
+mod words;
 
 pub use http::{Request, Response};
+pub use jiff::tz::TimeZone;
 pub use leak_reports::{ReporterKeyError, ReporterKeys};
 pub use management::Management;
+pub use screen::Screen;
 pub use visitor::SignedIn;

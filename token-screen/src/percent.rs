@@ -10,6 +10,18 @@ pub(crate) fn query_word(raw: &str) -> Option<String> {
     decode(raw, true)
 }
 
+/// A text as a value of a query: all but unreserved characters encoded.
+pub(crate) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 fn decode(raw: &str, plus: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.bytes();
@@ -35,6 +47,12 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_is_read_again() {
+        assert_eq!(encode("/a b?c=é&d"), "%2Fa%20b%3Fc%3D%C3%A9%26d");
+        assert_eq!(query_word(&encode("+ %é/")), Some("+ %é/".to_owned()));
+    }
 
     #[test]
     fn only_whole_sequences_of_utf8_are_read() {

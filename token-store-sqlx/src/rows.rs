@@ -1,10 +1,11 @@
 //! Between columns and the values of the domain: the one place that knows both.
 
 use std::error::Error;
+use std::net::IpAddr;
 
 use token_core::{
-    Digest, Event, EventHash, EventHead, Fault, Fingerprint, Generation, LastUse, Loaded, Outcome, Owner, OwnerId,
-    Scheme, Seal, Sealed, Secret, SecretRef, Selector, StoreError, Superseded, Time, Token, TokenId,
+    Client, Digest, Event, EventHash, EventHead, Fault, Fingerprint, Generation, LastUse, Loaded, Outcome, Owner,
+    OwnerId, Scheme, Seal, Sealed, Secret, SecretRef, Selector, StoreError, Superseded, Time, Token, TokenId,
 };
 
 use crate::dialect::Row;
@@ -235,7 +236,12 @@ pub(crate) fn outcome(row: &dyn Row) -> Result<Outcome, BadColumn> {
 }
 
 pub(crate) fn last_use(row: &dyn Row) -> Result<(Generation, LastUse), BadColumn> {
-    let address = row.text("address")?.map(str::parse).transpose();
-    let address = address.map_err(|error| BadColumn::new("address", Box::<dyn Error + Send + Sync>::from(error)))?;
-    Ok((row.generation("generation")?, LastUse { at: row.need_time("at")?, address }))
+    let client = row.text("client")?.and_then(|client| Client::of(client.as_bytes()));
+    let last = LastUse { at: row.need_time("at")?, address: address(row, "address")?, client };
+    Ok((row.generation("generation")?, last))
+}
+
+pub(crate) fn address(row: &dyn Row, column: &'static str) -> Result<Option<IpAddr>, BadColumn> {
+    let address = row.text(column)?.map(str::parse).transpose();
+    address.map_err(|error| BadColumn::new(column, Box::<dyn Error + Send + Sync>::from(error)))
 }

@@ -49,7 +49,7 @@ fn on(setting: &Setting, name: &'static str, kind: Kind) -> Result<Row, Trouble>
     };
     let ours = || -> Result<f64, Trouble> {
         let at = later();
-        let last = LastUse { at, address: None };
+        let last = LastUse { at, address: None, client: None };
         let used = |token: &TokenId| UseTally {
             token: *token,
             generation: Generation::FIRST,

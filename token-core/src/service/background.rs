@@ -123,7 +123,7 @@ impl Tokens {
             return Ok(());
         }
         let unwritten = Unwritten { tally: &inner.tally, tallies };
-        let Tallies { uses, refusals, redigests } = &unwritten.tallies;
+        let Tallies { uses, refusals, redigests, .. } = &unwritten.tallies;
         let span =
             tracing::debug_span!("flush", uses = uses.len(), refusals = refusals.len(), redigests = redigests.len());
         let recorded = inner.store.record(&unwritten.tallies).instrument(span).await;

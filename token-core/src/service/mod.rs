@@ -4,6 +4,7 @@ mod background;
 mod builder;
 mod error;
 mod follow;
+mod forms;
 mod keys;
 mod leak;
 mod load;
@@ -12,6 +13,7 @@ mod plan;
 mod read;
 mod refresh;
 mod registry;
+mod usage;
 mod verify;
 
 use std::fmt;
@@ -47,6 +49,7 @@ pub use manage::{Manage, Minted};
 pub(crate) use registry::ServiceId;
 
 pub use read::{Listed, ListedOwner, Rehearsal, TokenList};
+pub use usage::{Attention, Concern, ConcernKind, LastHour, Overview, SourceSeen, UsageDetail};
 pub use verify::{Caller, Verified};
 
 /// API tokens, as a service embeds them. Cheap to clone; all clones are one service.
@@ -104,6 +107,12 @@ impl Tokens {
     #[must_use]
     pub fn sources(&self) -> Sources {
         self.0.sources
+    }
+
+    /// The longest that anything is believed after it was read: within this, every node refuses what was revoked.
+    #[must_use]
+    pub fn max_staleness(&self) -> Duration {
+        self.0.cache.max_staleness()
     }
 
     /// Whether both are one service, as all clones of one are.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::change::ChangeId;
-use crate::clock::Time;
 use crate::event::{Event, EventHead, Subject};
 use crate::history::{ChainCheck, History};
 use crate::owner::Owner;
@@ -13,7 +12,6 @@ use crate::seal::{BrokenSeal, Sealed};
 use crate::store::{ListFilter, ListQuery, Position};
 use crate::text::OwnerId;
 use crate::token::{Token, TokenId};
-use crate::usage::Usage;
 
 use super::{Inner, Manage, ManageError};
 use crate::actor::Reach;
@@ -139,15 +137,6 @@ impl Manage<'_> {
                 (_, false) => {}
             }
         }
-    }
-
-    /// What is known of a token's usage: the last use of each secret, and counts of the hours from `since` on.
-    ///
-    /// # Errors
-    /// [`ManageError::NotFound`] for a missing token and for someone else's.
-    pub async fn usage(&self, id: TokenId, since: Time) -> Result<Usage, ManageError> {
-        self.visible(id).await?;
-        Ok(self.inner().store.usage(id, since).await?)
     }
 
     /// What a receipt says, for an admin, or for the owner of the token that was refused.

@@ -265,7 +265,11 @@ impl Tokens {
     pub fn tally_use(&self, token: &Verified) {
         let inner = &*self.0;
         let snapshot = &*token.snapshot;
-        inner.tally.used(snapshot.token, snapshot.generation, LastUse { at: token.at, address: token.address });
+        inner.tally.used(
+            snapshot.token,
+            snapshot.generation,
+            LastUse { at: token.at, address: token.address, client: None },
+        );
     }
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Change, ChangeId, Committed, Cursor, Delivery, Event, Feed, KeyId, ListQuery, Loaded, Outcome, Owner, OwnerId,
-    Page, Sealed, Selector, StoreError, Subject, Tallies, Time, Token, TokenId, TokenStore, Usage,
+    Busy, BusyQuery, Change, ChangeId, Committed, Cursor, Delivery, Event, Feed, Forget, KeyId, ListQuery, Loaded,
+    NovelSource, Outcome, Owner, OwnerId, Page, RecentCall, Sealed, Selector, Signal, Source, StoreError, Subject,
+    Tallies, Time, Token, TokenId, TokenStore, TokenUsage, Usage, Whose,
 };
 
 /// A method of [`TokenStore`].
@@ -25,7 +26,16 @@ pub enum Call {
     List,
     Events,
     Usage,
+    Summaries,
+    Sources,
+    Calls,
+    Signals,
     Record,
+    LastUsed,
+    NovelSources,
+    Busy,
+    Fold,
+    Forget,
     Changes,
     Claim,
     Ack,
@@ -182,6 +192,47 @@ impl<H: Hook> TokenStore for HookedStore<H> {
 
     async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
         around!(self, Usage, self.inner.usage(token, since))
+    }
+
+    async fn summaries(
+        &self,
+        tokens: &[TokenId],
+        since: Time,
+        signals_since: Time,
+    ) -> Result<Vec<TokenUsage>, StoreError> {
+        around!(self, Summaries, self.inner.summaries(tokens, since, signals_since))
+    }
+
+    async fn sources(&self, token: TokenId, limit: u32) -> Result<Vec<Source>, StoreError> {
+        around!(self, Sources, self.inner.sources(token, limit))
+    }
+
+    async fn calls(&self, whose: &Whose, limit: u32) -> Result<Vec<RecentCall>, StoreError> {
+        around!(self, Calls, self.inner.calls(whose, limit))
+    }
+
+    async fn signals(&self, whose: &Whose, since: Time, limit: u32) -> Result<Vec<Signal>, StoreError> {
+        around!(self, Signals, self.inner.signals(whose, since, limit))
+    }
+
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<(TokenId, Time)>, StoreError> {
+        around!(self, LastUsed, self.inner.last_used(tokens))
+    }
+
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError> {
+        around!(self, NovelSources, self.inner.novel_sources(tokens, since))
+    }
+
+    async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {
+        around!(self, Busy, self.inner.busy(query))
+    }
+
+    async fn fold(&self, before: Time, limit: u32) -> Result<u64, StoreError> {
+        around!(self, Fold, self.inner.fold(before, limit))
+    }
+
+    async fn forget(&self, forget: &Forget, limit: u32) -> Result<u64, StoreError> {
+        around!(self, Forget, self.inner.forget(forget, limit))
     }
 
     async fn record(&self, tallies: &Tallies) -> Result<(), StoreError> {

@@ -20,7 +20,9 @@ use crate::store::{
 };
 use crate::text::{KeyId, OwnerId, TokenName};
 use crate::token::{Token, TokenId};
-use crate::usage::{LastUse, Tallies, Usage};
+use crate::usage::{
+    Busy, BusyQuery, Forget, LastUse, NovelSource, RecentCall, Signal, Source, Tallies, TokenUsage, Usage, Whose,
+};
 
 use super::hooked::give_way;
 use super::promise::Promise;
@@ -349,11 +351,52 @@ impl TokenStore for Sabotaged {
         if self.breaks(Promise::LastUseMovesForward) {
             self.remember(|memory| {
                 for (generation, last) in &mut usage.last {
-                    *last = memory.last_uses.get(&(token, *generation)).copied().unwrap_or(*last);
+                    *last = memory.last_uses.get(&(token, *generation)).unwrap_or(last).clone();
                 }
             });
         }
         Ok(usage)
+    }
+
+    async fn summaries(
+        &self,
+        tokens: &[TokenId],
+        since: Time,
+        signals_since: Time,
+    ) -> Result<Vec<TokenUsage>, StoreError> {
+        self.inner.summaries(tokens, since, signals_since).await
+    }
+
+    async fn sources(&self, token: TokenId, limit: u32) -> Result<Vec<Source>, StoreError> {
+        self.inner.sources(token, limit).await
+    }
+
+    async fn calls(&self, whose: &Whose, limit: u32) -> Result<Vec<RecentCall>, StoreError> {
+        self.inner.calls(whose, limit).await
+    }
+
+    async fn signals(&self, whose: &Whose, since: Time, limit: u32) -> Result<Vec<Signal>, StoreError> {
+        self.inner.signals(whose, since, limit).await
+    }
+
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<(TokenId, Time)>, StoreError> {
+        self.inner.last_used(tokens).await
+    }
+
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError> {
+        self.inner.novel_sources(tokens, since).await
+    }
+
+    async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {
+        self.inner.busy(query).await
+    }
+
+    async fn fold(&self, before: Time, limit: u32) -> Result<u64, StoreError> {
+        self.inner.fold(before, limit).await
+    }
+
+    async fn forget(&self, forget: &Forget, limit: u32) -> Result<u64, StoreError> {
+        self.inner.forget(forget, limit).await
     }
 
     async fn record(&self, tallies: &Tallies) -> Result<(), StoreError> {
@@ -362,7 +405,7 @@ impl TokenStore for Sabotaged {
             Promise::UsageAddsUp => self.inner.record(&tallies).await?,
             Promise::LastUseMovesForward => self.remember(|memory| {
                 let uses = tallies.uses.iter();
-                memory.last_uses.extend(uses.map(|tally| ((tally.token, tally.generation), tally.last)));
+                memory.last_uses.extend(uses.map(|tally| ((tally.token, tally.generation), tally.last.clone())));
             }),
             Promise::UsageOfPurgedIsIgnored => {
                 for tally in &tallies.uses {

@@ -431,3 +431,29 @@ async fn a_rehearsal_counts_what_a_policy_would_have_refused_and_changes_nothing
     assert!(matches!(refused, Err(ManageError::Forbidden)));
     assert_eq!(world.tokens.manage(&world.admin).policy().await.unwrap(), Policy::default());
 }
+
+#[tokio::test]
+async fn what_an_owner_could_grant_is_what_both_it_and_the_host_allow() {
+    let world = World::new().await;
+    let few = Ceiling::Only(grants(&["projects:read"]));
+    let actor = token_core::Actor::owner(actor_id("ann"), owner_id("ann"), few);
+    let grantable = world.tokens.manage(&actor).grantable(&owner_id("ann")).await.unwrap();
+    assert_eq!(grantable.iter().map(|(scope, _)| scope.as_str()).collect::<Vec<_>>(), ["projects:read"]);
+    let all = world.tokens.manage(&world.admin).grantable(&owner_id("ann")).await.unwrap();
+    assert_eq!(all.len(), world.tokens.catalog().scopes().len());
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_twice_makes_one_token() {
+    let world = World::new().await;
+    let manage = world.tokens.manage(&world.owner);
+    let nonce = manage.nonce("create").unwrap();
+    let check = |action| manage.check_nonce(nonce.as_str(), action, minutes(10));
+    assert_eq!((check("create"), check("rotate")), (Ok(()), Err(token_core::NonceError::Unknown)));
+    let under = manage.change_id(ChangeId::from_key(world.owner.id(), nonce.as_str()));
+    let first = under.create(&request(&["projects:read"])).await.unwrap();
+    let second = under.create(&request(&["projects:read"])).await.unwrap();
+    assert_eq!((first.token.id, second.text.is_none()), (second.token.id, true));
+    world.clock.advance(minutes(11));
+    assert_eq!(check("create"), Err(token_core::NonceError::TooOld));
+}

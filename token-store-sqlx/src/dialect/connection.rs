@@ -42,7 +42,7 @@ pub(crate) trait Link: Migrate + Sized + Send + 'static {
     /// Runs statements without arguments or an answer, such as those that begin and end transactions.
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error>;
 
-    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error>;
+    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), sqlx::Error>;
 }
 
 /// A column of a row, by its name.

@@ -61,6 +61,12 @@ pub(crate) trait Dialect: Send + Sync + 'static {
     /// A condition: the column holds the text of one argument, byte for byte.
     fn holds(&self, column: &str) -> String;
 
+    /// The start of the day, in UTC, of a column of times.
+    fn day(&self, column: &str) -> String;
+
+    /// The sum of a column of numbers, as a number of the same kind; null of no rows.
+    fn sum(&self, column: &str) -> String;
+
     /// Rings the bell for every change that any process commits, for as long as it is polled. It may ring for nothing, and it
     /// ends at once where the database tells nobody.
     async fn listen(&self, bell: &Notify);
@@ -83,8 +89,8 @@ pub(crate) trait Session: Send {
     /// Asks a statement.
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>;
 
-    /// Writes tallies of one kind in one statement, in the order of the rows.
-    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), Failure>;
+    /// Writes tallies of one kind in one statement: rows of as many values as the kind has, one behind the other, in their order.
+    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), Failure>;
 
     /// Makes everything durable. Where the answer was lost the fault is `OutcomeUnknown`.
     async fn commit(self: Box<Self>) -> Result<(), Failure>;
@@ -93,17 +99,40 @@ pub(crate) trait Session: Send {
     async fn rollback(self: Box<Self>);
 }
 
-/// Kinds of tallies; each row of one is four values. Rows of tokens that do not exist are left out.
+/// Kinds of tallies. Rows of tokens that do not exist are left out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tally {
-    /// Last uses, (token, generation, at, address), which only move forward.
+    /// Last uses, (token, generation, at, address, client), which only move forward.
     LastUses,
     /// Hourly counts to add, (token, hour, generation, count).
     Hours,
     /// Refusals to add, (token, hour, reason, count).
     Refusals,
+    /// Daily counts to add, (token, day, reason, count).
+    Days,
+    /// Sources, (token, network, first seen, last seen, its day, uses, refusals): times move apart, counts add up.
+    Sources,
+    /// Scopes, (token, scope, last exercised), which only move forward.
+    Scopes,
+    /// Calls, (token, slot, at, method, route, reason, address), which only move forward.
+    Calls,
+    /// Signals, (token, kind, subject, first, last, times): times move apart; kinds from 16 on keep the largest count, others add up.
+    Signals,
     /// Digests, (selector, key before, key, digest), written where the stored one is under the key before.
     Digests,
+}
+
+impl Tally {
+    /// How many values a row has.
+    pub(crate) fn width(self) -> usize {
+        match self {
+            Tally::Scopes => 3,
+            Tally::Hours | Tally::Refusals | Tally::Days | Tally::Digests => 4,
+            Tally::LastUses => 5,
+            Tally::Signals => 6,
+            Tally::Sources | Tally::Calls => 7,
+        }
+    }
 }
 
 /// A row, read by the names of its columns. `None` is null.

@@ -59,6 +59,14 @@ impl Flavor for MySql {
         format!("locate(?, {column}) > 0")
     }
 
+    fn day(column: &str) -> String {
+        format!("CAST(DATE({column}) AS DATETIME(6))")
+    }
+
+    fn sum(column: &str) -> String {
+        format!("CAST(least(sum({column}), 9223372036854775807) AS SIGNED)")
+    }
+
     async fn listen(_pool: &MySqlPool, _bell: &Notify) {}
 
     /// Without autocommit a read begins a transaction that nobody ends, and goes on seeing what was there then.
@@ -139,8 +147,8 @@ impl Link for MySqlConnection {
         sqlx::raw_sql(sql).execute(self).await.map(|_| ())
     }
 
-    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error> {
-        let rows = rows.iter().map(|row| row.iter().map(json).collect()).collect();
+    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), sqlx::Error> {
+        let rows = rows.chunks(kind.width()).map(|row| row.iter().map(json).collect()).collect();
         sqlx::query(tally(kind)).bind(Json::Array(rows).to_string()).execute(self).await.map(|_| ())
     }
 }
@@ -151,15 +159,11 @@ impl Link for MySqlConnection {
 fn tally(kind: Tally) -> &'static str {
     /// Rows of tokens that exist.
     macro_rules! rows_of_tokens {
-        ($second:literal, $third:literal, $fourth:literal) => {
+        ($($columns:literal),+) => {
             concat!(
-                "FROM JSON_TABLE(?, '$[*]' COLUMNS (token CHAR(32) PATH '$[0]', ",
-                $second,
-                " PATH '$[1]', ",
-                $third,
-                " PATH '$[2]', ",
-                $fourth,
-                " PATH '$[3]')) AS v ",
+                "FROM JSON_TABLE(?, '$[*]' COLUMNS (token CHAR(32) PATH '$[0]'",
+                $(", ", $columns,)+
+                ")) AS v ",
                 "STRAIGHT_JOIN api_token_secrets s ON s.token = unhex(v.token) AND s.generation = 1 ",
                 "ORDER BY s.token LOCK IN SHARE MODE "
             )
@@ -170,29 +174,19 @@ fn tally(kind: Tally) -> &'static str {
             concat!("timestamp('1970-01-01') + INTERVAL v.", $column, " MICROSECOND")
         };
     }
-    macro_rules! adds {
-        ($table:literal, $third:literal, $count:literal) => {
+    /// A stored count and the new one. At the largest number it stays.
+    macro_rules! added {
+        ($table:literal, $count:literal) => {
             concat!(
-                "INSERT INTO ",
+                "if(",
                 $table,
-                " (token, hour, ",
-                $third,
-                ", ",
-                $count,
-                ") ",
-                "SELECT s.token, ",
-                time!("hour"),
-                ", v.third, v.count ",
-                rows_of_tokens!("hour BIGINT", "third BIGINT", "count BIGINT"),
-                // At the largest number it stays.
-                "ON DUPLICATE KEY UPDATE ",
-                $count,
-                " = if(",
+                ".",
                 $count,
                 " > 9223372036854775807 - VALUES(",
                 $count,
-                "), ",
-                "9223372036854775807, ",
+                "), 9223372036854775807, ",
+                $table,
+                ".",
                 $count,
                 " + VALUES(",
                 $count,
@@ -200,20 +194,166 @@ fn tally(kind: Tally) -> &'static str {
             )
         };
     }
+    macro_rules! adds {
+        ($table:literal, $second:literal, $third:literal, $count:literal) => {
+            concat!(
+                "INSERT INTO ",
+                $table,
+                " (token, ",
+                $second,
+                ", ",
+                $third,
+                ", ",
+                $count,
+                ") SELECT s.token, ",
+                time!("started"),
+                ", v.third, v.more ",
+                rows_of_tokens!("started BIGINT PATH '$[1]'", "third BIGINT PATH '$[2]'", "more BIGINT PATH '$[3]'"),
+                "ON DUPLICATE KEY UPDATE ",
+                $count,
+                " = ",
+                added!($table, $count)
+            )
+        };
+    }
+    /// A column that is written only by what is later than the row.
+    macro_rules! if_later {
+        ($table:literal, $at:literal, $column:literal) => {
+            concat!(
+                $column,
+                " = if(VALUES(",
+                $at,
+                ") > ",
+                $table,
+                ".",
+                $at,
+                ", VALUES(",
+                $column,
+                "), ",
+                $table,
+                ".",
+                $column,
+                ")"
+            )
+        };
+    }
+    macro_rules! end_of {
+        ($function:literal, $table:literal, $column:literal) => {
+            concat!($column, " = ", $function, "(", $table, ".", $column, ", VALUES(", $column, "))")
+        };
+    }
+    /// The owner, looked up beside: a row of a token that is read here is locked, and changes would wait for it.
+    macro_rules! owner {
+        () => {
+            "(SELECT t.owner FROM api_tokens t WHERE t.id = s.token), "
+        };
+    }
     match kind {
+        // From left to right: everything by the time before, which is written last.
         Tally::LastUses => concat!(
-            "INSERT INTO api_token_usage_last (token, generation, at, address) ",
-            "SELECT s.token, v.generation, ",
+            "INSERT INTO api_token_usage_last (token, generation, at, address, client) SELECT s.token, v.generation, ",
             time!("used"),
-            ", v.address ",
-            rows_of_tokens!("generation BIGINT", "used BIGINT", "address VARCHAR(45)"),
-            // From left to right: the address by the time before.
+            ", v.address, v.client ",
+            rows_of_tokens!(
+                "generation BIGINT PATH '$[1]'",
+                "used BIGINT PATH '$[2]'",
+                "address VARCHAR(45) PATH '$[3]'",
+                "client VARCHAR(80) PATH '$[4]'"
+            ),
             "ON DUPLICATE KEY UPDATE ",
-            "address = if(VALUES(at) > api_token_usage_last.at, VALUES(address), api_token_usage_last.address), ",
-            "at = greatest(api_token_usage_last.at, VALUES(at))"
+            if_later!("api_token_usage_last", "at", "address"),
+            ", ",
+            if_later!("api_token_usage_last", "at", "client"),
+            ", ",
+            end_of!("greatest", "api_token_usage_last", "at")
         ),
-        Tally::Hours => adds!("api_token_usage_hours", "generation", "uses"),
-        Tally::Refusals => adds!("api_token_refusals", "reason", "refusals"),
+        Tally::Hours => adds!("api_token_usage_hours", "hour", "generation", "uses"),
+        Tally::Refusals => adds!("api_token_refusals", "hour", "reason", "refusals"),
+        Tally::Days => adds!("api_token_usage_days", "day", "reason", "requests"),
+        Tally::Sources => concat!(
+            "INSERT INTO api_token_usage_sources ",
+            "(token, network, first_seen, last_seen, last_day, uses, refusals) SELECT s.token, v.network, ",
+            time!("began"),
+            ", ",
+            time!("ended"),
+            ", ",
+            time!("ended_on"),
+            ", v.used, v.refused ",
+            rows_of_tokens!(
+                "network VARCHAR(64) PATH '$[1]'",
+                "began BIGINT PATH '$[2]'",
+                "ended BIGINT PATH '$[3]'",
+                "ended_on BIGINT PATH '$[4]'",
+                "used BIGINT PATH '$[5]'",
+                "refused BIGINT PATH '$[6]'"
+            ),
+            "ON DUPLICATE KEY UPDATE ",
+            end_of!("least", "api_token_usage_sources", "first_seen"),
+            ", ",
+            end_of!("greatest", "api_token_usage_sources", "last_seen"),
+            ", ",
+            end_of!("greatest", "api_token_usage_sources", "last_day"),
+            ", uses = ",
+            added!("api_token_usage_sources", "uses"),
+            ", refusals = ",
+            added!("api_token_usage_sources", "refusals")
+        ),
+        Tally::Scopes => concat!(
+            "INSERT INTO api_token_usage_scopes (token, scope, last_at) SELECT s.token, v.scope, ",
+            time!("used"),
+            " ",
+            rows_of_tokens!("scope VARCHAR(255) PATH '$[1]'", "used BIGINT PATH '$[2]'"),
+            "ON DUPLICATE KEY UPDATE ",
+            end_of!("greatest", "api_token_usage_scopes", "last_at")
+        ),
+        Tally::Calls => concat!(
+            "INSERT INTO api_token_usage_calls (token, slot, owner, at, method, route, reason, address) ",
+            "SELECT s.token, v.slot, ",
+            owner!(),
+            time!("called"),
+            ", v.method, v.route, v.reason, v.address ",
+            rows_of_tokens!(
+                "slot BIGINT PATH '$[1]'",
+                "called BIGINT PATH '$[2]'",
+                "method VARCHAR(16) PATH '$[3]'",
+                "route VARCHAR(96) PATH '$[4]'",
+                "reason BIGINT PATH '$[5]'",
+                "address VARCHAR(45) PATH '$[6]'"
+            ),
+            "ON DUPLICATE KEY UPDATE ",
+            if_later!("api_token_usage_calls", "at", "method"),
+            ", ",
+            if_later!("api_token_usage_calls", "at", "route"),
+            ", ",
+            if_later!("api_token_usage_calls", "at", "reason"),
+            ", ",
+            if_later!("api_token_usage_calls", "at", "address"),
+            ", ",
+            end_of!("greatest", "api_token_usage_calls", "at")
+        ),
+        Tally::Signals => concat!(
+            "INSERT INTO api_token_signals (token, kind, subject, owner, first_at, last_at, times) ",
+            "SELECT s.token, v.kind, v.subject, ",
+            owner!(),
+            time!("began"),
+            ", ",
+            time!("ended"),
+            ", v.seen ",
+            rows_of_tokens!(
+                "kind BIGINT PATH '$[1]'",
+                "subject VARCHAR(64) PATH '$[2]'",
+                "began BIGINT PATH '$[3]'",
+                "ended BIGINT PATH '$[4]'",
+                "seen BIGINT PATH '$[5]'"
+            ),
+            "ON DUPLICATE KEY UPDATE ",
+            end_of!("least", "api_token_signals", "first_at"),
+            ", ",
+            end_of!("greatest", "api_token_signals", "last_at"),
+            ", times = if(api_token_signals.kind >= 16, greatest(api_token_signals.times, VALUES(times)), ",
+            added!("api_token_signals", "times"),
+            ")"
+        ),
         Tally::Digests => {
             "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (selector CHAR(32) PATH '$[0]', key_before VARCHAR(255) PATH '$[1]', \
              key_after VARCHAR(255) PATH '$[2]', digest CHAR(64) PATH '$[3]')) AS v \

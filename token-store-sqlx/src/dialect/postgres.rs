@@ -49,6 +49,14 @@ impl Flavor for Postgres {
         format!("strpos({column}, ?) > 0")
     }
 
+    fn day(column: &str) -> String {
+        format!("date_trunc('day', {column}, 'UTC')")
+    }
+
+    fn sum(column: &str) -> String {
+        format!("CAST(least(sum({column}), 9223372036854775807) AS bigint)")
+    }
+
     // Seldom: changes are heard of, and this is for what was missed.
     const POLL: Duration = Duration::from_millis(500);
 
@@ -127,8 +135,9 @@ impl Link for PgConnection {
         sqlx::raw_sql(sql).execute(self).await.map(|_| ())
     }
 
-    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error> {
-        let query = (0..4).fold(sqlx::query(tally(kind)), |query, column| bind_column(query, rows, column));
+    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), sqlx::Error> {
+        let width = kind.width();
+        let query = (0..width).fold(sqlx::query(tally(kind)), |query, column| bind_column(query, rows, width, column));
         query.execute(self).await.map(|_| ())
     }
 }
@@ -136,6 +145,23 @@ impl Link for PgConnection {
 /// Rows of arguments come as one array a column, sorted; what they fall on is locked in that order. A token that a purge is about to
 /// delete is waited for, and then is not there.
 fn tally(kind: Tally) -> &'static str {
+    macro_rules! added {
+        ($count:literal) => {
+            concat!(
+                // At the largest number it stays.
+                "CASE WHEN stored.",
+                $count,
+                " > 9223372036854775807 - excluded.",
+                $count,
+                " THEN 9223372036854775807 ",
+                "ELSE stored.",
+                $count,
+                " + excluded.",
+                $count,
+                " END"
+            )
+        };
+    }
     macro_rules! adds {
         ($table:literal, $second:literal, $third:literal, $count:literal, $types:literal) => {
             concat!(
@@ -159,27 +185,19 @@ fn tally(kind: Tally) -> &'static str {
                 ") DO UPDATE SET ",
                 $count,
                 " = ",
-                // At the largest number it stays.
-                "CASE WHEN stored.",
-                $count,
-                " > 9223372036854775807 - excluded.",
-                $count,
-                " THEN 9223372036854775807 ",
-                "ELSE stored.",
-                $count,
-                " + excluded.",
-                $count,
-                " END"
+                added!($count)
             )
         };
     }
     match kind {
         Tally::LastUses => {
-            "INSERT INTO api_token_usage_last AS stored (token, generation, at, address) \
-             SELECT v.token, v.generation, v.at, v.address \
-             FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[]) AS v (token, generation, at, address) \
+            "INSERT INTO api_token_usage_last AS stored (token, generation, at, address, client) \
+             SELECT v.token, v.generation, v.at, v.address, v.client \
+             FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[]) \
+             AS v (token, generation, at, address, client) \
              JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.generation FOR KEY SHARE OF t \
-             ON CONFLICT (token, generation) DO UPDATE SET at = excluded.at, address = excluded.address \
+             ON CONFLICT (token, generation) DO UPDATE \
+             SET at = excluded.at, address = excluded.address, client = excluded.client \
              WHERE excluded.at > stored.at"
         }
         Tally::Hours => adds!(
@@ -195,6 +213,58 @@ fn tally(kind: Tally) -> &'static str {
             "reason",
             "refusals",
             "$1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]"
+        ),
+        Tally::Days => adds!(
+            "api_token_usage_days",
+            "day",
+            "reason",
+            "requests",
+            "$1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]"
+        ),
+        Tally::Sources => concat!(
+            "INSERT INTO api_token_usage_sources AS stored ",
+            "(token, network, first_seen, last_seen, last_day, uses, refusals) ",
+            "SELECT v.token, v.network, v.first_seen, v.last_seen, v.last_day, v.uses, v.refusals ",
+            "FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], ",
+            "$6::bigint[], $7::bigint[]) AS v (token, network, first_seen, last_seen, last_day, uses, refusals) ",
+            "JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.network FOR KEY SHARE OF t ",
+            "ON CONFLICT (token, network) DO UPDATE SET ",
+            "first_seen = least(stored.first_seen, excluded.first_seen), ",
+            "last_seen = greatest(stored.last_seen, excluded.last_seen), ",
+            "last_day = greatest(stored.last_day, excluded.last_day), uses = ",
+            added!("uses"),
+            ", refusals = ",
+            added!("refusals")
+        ),
+        Tally::Scopes => {
+            "INSERT INTO api_token_usage_scopes AS stored (token, scope, last_at) SELECT v.token, v.scope, v.last_at \
+             FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS v (token, scope, last_at) \
+             JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.scope FOR KEY SHARE OF t \
+             ON CONFLICT (token, scope) DO UPDATE SET last_at = excluded.last_at \
+             WHERE excluded.last_at > stored.last_at"
+        }
+        Tally::Calls => {
+            "INSERT INTO api_token_usage_calls AS stored (token, slot, owner, at, method, route, reason, address) \
+             SELECT v.token, v.slot, t.owner, v.at, v.method, v.route, v.reason, v.address \
+             FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::bigint[], $7::text[]) \
+             AS v (token, slot, at, method, route, reason, address) \
+             JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.slot FOR KEY SHARE OF t \
+             ON CONFLICT (token, slot) DO UPDATE SET at = excluded.at, method = excluded.method, \
+             route = excluded.route, reason = excluded.reason, address = excluded.address \
+             WHERE excluded.at > stored.at"
+        }
+        Tally::Signals => concat!(
+            "INSERT INTO api_token_signals AS stored (token, kind, subject, owner, first_at, last_at, times) ",
+            "SELECT v.token, v.kind, v.subject, t.owner, v.first_at, v.last_at, v.times ",
+            "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bigint[]) ",
+            "AS v (token, kind, subject, first_at, last_at, times) ",
+            "JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.kind, v.subject FOR KEY SHARE OF t ",
+            "ON CONFLICT (token, kind, subject) DO UPDATE SET ",
+            "first_at = least(stored.first_at, excluded.first_at), ",
+            "last_at = greatest(stored.last_at, excluded.last_at), ",
+            "times = CASE WHEN stored.kind >= 16 THEN greatest(stored.times, excluded.times) ELSE ",
+            added!("times"),
+            " END"
         ),
         Tally::Digests => {
             "WITH locked AS ( \
@@ -223,12 +293,12 @@ fn bound<'q>(sql: &str, values: &[Value<'_>]) -> Bound<'q> {
 }
 
 /// One column of rows as an array; the first row tells its type.
-fn bind_column<'q>(query: Bound<'q>, rows: &[[Value<'_>; 4]], column: usize) -> Bound<'q> {
+fn bind_column<'q>(query: Bound<'q>, rows: &[Value<'_>], width: usize, column: usize) -> Bound<'q> {
+    let values = || rows.iter().skip(column).step_by(width);
     macro_rules! array {
         ($kind:ident, $element:ty, $value:ident => $as:expr) => {{
-            let array: Vec<Option<$element>> = rows
-                .iter()
-                .map(|row| match &row[column] {
+            let array: Vec<Option<$element>> = values()
+                .map(|value| match value {
                     Value::$kind($value) => $as,
                     _ => None,
                 })
@@ -236,7 +306,7 @@ fn bind_column<'q>(query: Bound<'q>, rows: &[[Value<'_>; 4]], column: usize) -> 
             query.bind(array)
         }};
     }
-    match rows.first().map(|row| &row[column]) {
+    match values().next() {
         Some(Value::Text(_)) => array!(Text, String, text => text.as_deref().map(str::to_owned)),
         Some(Value::Bytes(_)) => array!(Bytes, Vec<u8>, bytes => bytes.map(<[u8]>::to_vec)),
         Some(Value::Time(_)) => array!(Time, OffsetDateTime, time => time.map(moment)),

@@ -46,6 +46,12 @@ pub(crate) trait Flavor: Send + Sync + 'static {
     /// A condition: the column holds the text of one argument, byte for byte.
     fn holds(column: &str) -> String;
 
+    /// The start of the day, in UTC, of a column of times.
+    fn day(column: &str) -> String;
+
+    /// The sum of a column of numbers.
+    fn sum(column: &str) -> String;
+
     /// How often the log of changes is looked at.
     const POLL: Duration = super::POLL;
 
@@ -187,6 +193,14 @@ impl<F: Flavor> Dialect for Server<F> {
 
     fn holds(&self, column: &str) -> String {
         F::holds(column)
+    }
+
+    fn day(&self, column: &str) -> String {
+        F::day(column)
+    }
+
+    fn sum(&self, column: &str) -> String {
+        F::sum(column)
     }
 
     async fn listen(&self, bell: &Notify) {

@@ -9,7 +9,7 @@ use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, SqlitePool};
-use token_core::{Fault, StoreError, Time, TokenId};
+use token_core::{Fault, SignalKind, StoreError, Time, TokenId};
 use tokio::sync::{Notify, Semaphore};
 
 use super::connection::{KEPT_SQL, Link, get, id_of};
@@ -168,6 +168,14 @@ impl Dialect for Sqlite {
         format!("instr({column}, ?) > 0")
     }
 
+    fn day(&self, column: &str) -> String {
+        format!("{column} - {column} % 86400000000")
+    }
+
+    fn sum(&self, column: &str) -> String {
+        format!("sum({column})")
+    }
+
     async fn listen(&self, _bell: &Notify) {}
 
     fn lock(&self) -> &'static str {
@@ -178,40 +186,71 @@ impl Dialect for Sqlite {
 
 /// A statement that writes so many rows.
 fn tally(kind: Tally, rows: usize) -> String {
-    let (four, of_tokens) = (rows_of_four(rows), rows_of_tokens(rows));
+    let of_tokens = rows_of_tokens(kind, rows);
+    let adds = |table: &str, second: &str, third: &str, count: &str| {
+        format!(
+            "INSERT INTO {table} (token, {second}, {third}, {count}) SELECT * {of_tokens} \
+             ON CONFLICT (token, {second}, {third}) DO UPDATE SET {count} = {}",
+            added(count)
+        )
+    };
     match kind {
         Tally::LastUses => format!(
-            "INSERT INTO api_token_usage_last (token, generation, at, address) {of_tokens} \
-             ON CONFLICT (token, generation) DO UPDATE SET at = excluded.at, address = excluded.address \
-             WHERE excluded.at > at"
+            "INSERT INTO api_token_usage_last (token, generation, at, address, client) SELECT * {of_tokens} \
+             ON CONFLICT (token, generation) DO UPDATE SET at = excluded.at, address = excluded.address, \
+             client = excluded.client WHERE excluded.at > at"
         ),
-        Tally::Hours => format!(
-            "INSERT INTO api_token_usage_hours (token, hour, generation, uses) {of_tokens} \
-             ON CONFLICT (token, hour, generation) DO UPDATE SET uses = {}",
-            added("uses")
-        ),
-        Tally::Refusals => format!(
-            "INSERT INTO api_token_refusals (token, hour, reason, refusals) {of_tokens} \
-             ON CONFLICT (token, hour, reason) DO UPDATE SET refusals = {}",
+        Tally::Hours => adds("api_token_usage_hours", "hour", "generation", "uses"),
+        Tally::Refusals => adds("api_token_refusals", "hour", "reason", "refusals"),
+        Tally::Days => adds("api_token_usage_days", "day", "reason", "requests"),
+        Tally::Sources => format!(
+            "INSERT INTO api_token_usage_sources \
+             (token, network, first_seen, last_seen, last_day, uses, refusals) SELECT * {of_tokens} \
+             ON CONFLICT (token, network) DO UPDATE SET first_seen = min(first_seen, excluded.first_seen), \
+             last_seen = max(last_seen, excluded.last_seen), last_day = max(last_day, excluded.last_day), \
+             uses = {}, refusals = {}",
+            added("uses"),
             added("refusals")
         ),
+        Tally::Scopes => format!(
+            "INSERT INTO api_token_usage_scopes (token, scope, last_at) SELECT * {of_tokens} \
+             ON CONFLICT (token, scope) DO UPDATE SET last_at = excluded.last_at WHERE excluded.last_at > last_at"
+        ),
+        Tally::Calls => format!(
+            "INSERT INTO api_token_usage_calls (token, slot, at, method, route, reason, address, owner) \
+             SELECT *, {OWNER} {of_tokens} \
+             ON CONFLICT (token, slot) DO UPDATE SET at = excluded.at, method = excluded.method, \
+             route = excluded.route, reason = excluded.reason, address = excluded.address WHERE excluded.at > at"
+        ),
+        Tally::Signals => format!(
+            "INSERT INTO api_token_signals (token, kind, subject, first_at, last_at, times, owner) \
+             SELECT *, {OWNER} {of_tokens} \
+             ON CONFLICT (token, kind, subject) DO UPDATE SET first_at = min(first_at, excluded.first_at), \
+             last_at = max(last_at, excluded.last_at), \
+             times = CASE WHEN kind >= {} THEN max(times, excluded.times) ELSE {} END",
+            SignalKind::FIRST_OF_LARGEST,
+            added("times")
+        ),
         Tally::Digests => format!(
-            "UPDATE api_token_secrets SET key_id = column3, digest = column4 FROM ({four}) \
-             WHERE selector = column1 AND key_id = column2"
+            "UPDATE api_token_secrets SET key_id = column3, digest = column4 FROM ({}) \
+             WHERE selector = column1 AND key_id = column2",
+            rows_of(kind, rows)
         ),
     }
 }
 
-/// Rows of four arguments. Marked without numbers: SQLite looks numbered ones up one by one, in a list.
-fn rows_of_four(rows: usize) -> String {
-    let mut sql = "VALUES (?, ?, ?, ?)".to_owned();
-    sql.push_str(&", (?, ?, ?, ?)".repeat(rows.saturating_sub(1)));
-    sql
+/// The owner of a token that is the first value of a row.
+const OWNER: &str = "(SELECT owner FROM api_tokens WHERE id = column1)";
+
+/// Rows of arguments. Marked without numbers: SQLite looks numbered ones up one by one, in a list.
+fn rows_of(kind: Tally, rows: usize) -> String {
+    let row = format!("(?{})", ", ?".repeat(kind.width().saturating_sub(1)));
+    format!("VALUES {row}{}", format!(", {row}").repeat(rows.saturating_sub(1)))
 }
 
 /// Such rows, those whose first value is the id of a token that exists.
-fn rows_of_tokens(rows: usize) -> String {
-    format!("SELECT * FROM ({}) WHERE EXISTS (SELECT 1 FROM api_tokens WHERE id = column1)", rows_of_four(rows))
+fn rows_of_tokens(kind: Tally, rows: usize) -> String {
+    format!("FROM ({}) WHERE EXISTS (SELECT 1 FROM api_tokens WHERE id = column1)", rows_of(kind, rows))
 }
 
 /// The sum of a stored count and a new one, which stays at the largest number and does not turn into a fraction.
@@ -259,8 +298,8 @@ impl Link for SqliteConnection {
         sqlx::query(sql).execute(self).await.map(|_| ())
     }
 
-    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), sqlx::Error> {
-        Link::execute(self, tally(kind, rows.len()).into(), rows.as_flattened()).await.map(|_| ())
+    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), sqlx::Error> {
+        Link::execute(self, tally(kind, rows.len() / kind.width()).into(), rows).await.map(|_| ())
     }
 }
 

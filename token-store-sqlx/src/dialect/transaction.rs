@@ -109,7 +109,7 @@ impl<DB: Database<Connection: Link>> Session for Transaction<DB> {
         self.checked(rows)
     }
 
-    async fn tally(&mut self, kind: Tally, rows: &[[Value<'_>; 4]]) -> Result<(), Failure> {
+    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), Failure> {
         let done = within::<_, DB::Connection>(self.conn()?.tally(kind, rows)).await;
         self.checked(done)
     }

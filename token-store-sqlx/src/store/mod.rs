@@ -2,9 +2,11 @@
 
 mod commit;
 mod feed;
+mod fold;
 mod list;
 mod purge;
 mod read;
+mod summary;
 mod usage;
 mod work;
 
@@ -14,8 +16,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use token_core::{
-    Change, ChangeId, Committed, Cursor, Delivery, Event, Feed, KeyId, ListQuery, Loaded, Outcome, Owner, OwnerId,
-    Page, Sealed, Selector, StoreError, Subject, Tallies, Time, Token, TokenId, TokenStore, Usage,
+    Busy, BusyQuery, Change, ChangeId, Committed, Cursor, Delivery, Event, Feed, Forget, KeyId, ListQuery, Loaded,
+    NovelSource, Outcome, Owner, OwnerId, Page, RecentCall, Sealed, Selector, Signal, Source, StoreError, Subject,
+    Tallies, Time, Token, TokenId, TokenStore, TokenUsage, Usage, Whose,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -177,6 +180,47 @@ impl TokenStore for SqlStore {
 
     async fn record(&self, tallies: &Tallies) -> Result<(), StoreError> {
         self.record_tallies(tallies).await
+    }
+
+    async fn summaries(
+        &self,
+        tokens: &[TokenId],
+        since: Time,
+        signals_since: Time,
+    ) -> Result<Vec<TokenUsage>, StoreError> {
+        self.summaries_of(tokens, since, signals_since).await
+    }
+
+    async fn sources(&self, token: TokenId, limit: u32) -> Result<Vec<Source>, StoreError> {
+        self.sources_of(token, limit).await
+    }
+
+    async fn calls(&self, whose: &Whose, limit: u32) -> Result<Vec<RecentCall>, StoreError> {
+        self.calls_of(whose, limit).await
+    }
+
+    async fn signals(&self, whose: &Whose, since: Time, limit: u32) -> Result<Vec<Signal>, StoreError> {
+        self.signals_of(whose, since, limit).await
+    }
+
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<(TokenId, Time)>, StoreError> {
+        self.last_used_of(tokens).await
+    }
+
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError> {
+        self.novel_sources_of(tokens, since).await
+    }
+
+    async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {
+        self.busy_of(query).await
+    }
+
+    async fn fold(&self, before: Time, limit: u32) -> Result<u64, StoreError> {
+        self.transact(&fold::Fold { before, limit, lock: self.dialect.lock() }).await
+    }
+
+    async fn forget(&self, forget: &Forget, limit: u32) -> Result<u64, StoreError> {
+        self.transact(&fold::Forgetting { forget: *forget, limit }).await
     }
 
     async fn changes(&self, cursor: Option<Cursor>, max_wait: Duration) -> Result<Feed, StoreError> {

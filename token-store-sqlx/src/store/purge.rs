@@ -16,12 +16,17 @@ pub(super) struct Purge {
 }
 
 /// What refers to a token by its id.
-const OF_TOKEN: [&str; 5] = [
+const OF_TOKEN: [&str; 10] = [
     "DELETE FROM api_token_secrets WHERE token IN",
     "DELETE FROM api_token_changes WHERE token IN",
     "DELETE FROM api_token_usage_last WHERE token IN",
     "DELETE FROM api_token_usage_hours WHERE token IN",
     "DELETE FROM api_token_refusals WHERE token IN",
+    "DELETE FROM api_token_usage_days WHERE token IN",
+    "DELETE FROM api_token_usage_sources WHERE token IN",
+    "DELETE FROM api_token_usage_scopes WHERE token IN",
+    "DELETE FROM api_token_usage_calls WHERE token IN",
+    "DELETE FROM api_token_signals WHERE token IN",
 ];
 
 impl Purge {

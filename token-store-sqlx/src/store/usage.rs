@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use token_core::{
-    Generation, HourOfUse, LastUse, Reason, Redigest, RefusalTally, Selector, StoreError, Tallies, Time, TokenId, Usage,
+    CallTally, Generation, HourOfUse, LastUse, Reason, Redigest, RefusalTally, Selector, SignalTally, SourceTally,
+    StoreError, Tallies, Time, TokenId, Usage,
 };
 
 use super::SqlStore;
@@ -26,7 +27,8 @@ impl SqlStore {
     }
 
     pub(super) async fn usage_of(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
-        let last = "SELECT generation, at, address FROM api_token_usage_last WHERE token = ? ORDER BY generation";
+        let last =
+            "SELECT generation, at, address, client FROM api_token_usage_last WHERE token = ? ORDER BY generation";
         let hours = "SELECT hour, generation, uses FROM api_token_usage_hours WHERE token = ? AND hour >= ? \
                      ORDER BY hour, generation";
         let refusals = "SELECT token, hour, reason, refusals FROM api_token_refusals WHERE token = ? AND hour >= ? \
@@ -43,11 +45,14 @@ fn hour_of_use(row: &dyn Row) -> Result<HourOfUse, BadColumn> {
     Ok(HourOfUse { generation: row.generation("generation")?, hour: row.need_time("hour")?, count: row.need("uses")? })
 }
 
+pub(super) fn reason(code: u8) -> Result<Reason, BadColumn> {
+    Reason::from_code(code).ok_or_else(|| BadColumn::new("reason", "this version does not know the reason"))
+}
+
 fn refusal(row: &dyn Row) -> Result<RefusalTally, BadColumn> {
-    let reason = Reason::from_code(row.need("reason")?);
     Ok(RefusalTally {
         token: row.need_id("token")?,
-        reason: reason.ok_or_else(|| BadColumn::new("reason", "this version does not know the reason"))?,
+        reason: reason(row.need("reason")?)?,
         hour: row.need_time("hour")?,
         count: row.need("refusals")?,
     })
@@ -55,30 +60,60 @@ fn refusal(row: &dyn Row) -> Result<RefusalTally, BadColumn> {
 
 /// Tallies with one row for each key, in the order of the keys: two flushes that meet lock in the same order, and no
 /// statement writes a row twice.
+#[derive(Default)]
 struct Sorted<'a> {
-    last: BTreeMap<(TokenId, Generation), LastUse>,
+    last: BTreeMap<(TokenId, Generation), &'a LastUse>,
     hours: BTreeMap<(TokenId, Time, Generation), u64>,
     refusals: BTreeMap<(TokenId, Time, u8), u64>,
+    sources: BTreeMap<(TokenId, String), SourceTally>,
+    scopes: BTreeMap<(TokenId, &'a str), Time>,
+    calls: BTreeMap<(TokenId, u8), &'a CallTally>,
+    signals: BTreeMap<(TokenId, u8, &'a str), SignalTally>,
     redigests: BTreeMap<(Selector, &'a str), &'a Redigest>,
 }
 
 impl<'a> Sorted<'a> {
     fn of(tallies: &'a Tallies) -> Sorted<'a> {
-        let mut sorted = Sorted {
-            last: BTreeMap::new(),
-            hours: BTreeMap::new(),
-            refusals: BTreeMap::new(),
-            redigests: BTreeMap::new(),
-        };
+        let mut sorted = Sorted::default();
         for tally in &tallies.uses {
-            let last = sorted.last.entry((tally.token, tally.generation)).or_insert(tally.last);
+            let last = sorted.last.entry((tally.token, tally.generation)).or_insert(&tally.last);
             if tally.last.at > last.at {
-                *last = tally.last;
+                *last = &tally.last;
             }
             add(sorted.hours.entry((tally.token, tally.hour, tally.generation)).or_default(), tally.count);
         }
         for tally in &tallies.refusals {
             add(sorted.refusals.entry((tally.token, tally.hour, tally.reason.code())).or_default(), tally.count);
+        }
+        for tally in &tallies.sources {
+            let key = (tally.token, tally.network.to_string());
+            let none = || SourceTally { uses: 0, refusals: 0, ..tally.clone() };
+            let source = sorted.sources.entry(key).or_insert_with(none);
+            source.first = source.first.min(tally.first);
+            source.last = source.last.max(tally.last);
+            add(&mut source.uses, tally.uses);
+            add(&mut source.refusals, tally.refusals);
+        }
+        for tally in &tallies.scopes {
+            let last = sorted.scopes.entry((tally.token, tally.scope.as_str())).or_insert(tally.last);
+            *last = tally.last.max(*last);
+        }
+        for tally in &tallies.calls {
+            let call = sorted.calls.entry((tally.token, tally.slot)).or_insert(tally);
+            if tally.at > call.at {
+                *call = tally;
+            }
+        }
+        for tally in &tallies.signals {
+            let key = (tally.token, tally.kind.code(), tally.subject.as_str());
+            let signal = sorted.signals.entry(key).or_insert_with(|| SignalTally { count: 0, ..tally.clone() });
+            signal.first = signal.first.min(tally.first);
+            signal.last = signal.last.max(tally.last);
+            if tally.kind.adds_up() {
+                add(&mut signal.count, tally.count);
+            } else {
+                signal.count = signal.count.max(tally.count);
+            }
         }
         for redigest in &tallies.redigests {
             sorted.redigests.insert((redigest.selector, redigest.from.as_str()), redigest);
@@ -87,12 +122,12 @@ impl<'a> Sorted<'a> {
     }
 }
 
-fn add(count: &mut u64, more: u64) {
+pub(super) fn add(count: &mut u64, more: u64) {
     *count = count.saturating_add(more);
 }
 
 /// A count as it is kept: at the largest number it stays.
-fn kept(count: u64) -> i64 {
+pub(super) fn kept(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -103,29 +138,50 @@ impl Work for Record<'_> {
     type Done = ();
 
     async fn run(&self, session: &mut dyn Session) -> Result<End<()>, Failure> {
-        let Record(Sorted { last, hours, refusals, redigests }) = self;
+        let Record(Sorted { last, hours, refusals, sources, scopes, calls, signals, redigests }) = self;
         let last = last.iter().map(|((token, generation), last)| {
-            [(*token).into(), generation.number().into(), last.at.into(), last.address.map(|ip| ip.to_string()).into()]
+            let client = last.client.as_ref().map(token_core::Client::as_str);
+            values![*token, generation.number(), last.at, last.address.map(|ip| ip.to_string()), client]
         });
-        let hours = hours.iter().map(|((token, hour, generation), count)| {
-            [(*token).into(), (*hour).into(), generation.number().into(), kept(*count).into()]
+        let hours = hours
+            .iter()
+            .map(|((token, hour, generation), count)| values![*token, *hour, generation.number(), kept(*count)]);
+        let refusals = refusals
+            .iter()
+            .map(|((token, hour, reason), count)| values![*token, *hour, u32::from(*reason), kept(*count)]);
+        let sources = sources.iter().map(|((token, network), source)| {
+            let SourceTally { first, last, uses, refusals, .. } = source;
+            values![*token, network.as_str(), *first, *last, last.day(), kept(*uses), kept(*refusals)]
         });
-        let refusals = refusals.iter().map(|((token, hour, reason), count)| {
-            [(*token).into(), (*hour).into(), u32::from(*reason).into(), kept(*count).into()]
+        let scopes = scopes.iter().map(|((token, scope), last)| values![*token, *scope, *last]);
+        let calls = calls.iter().map(|((token, slot), call)| {
+            let CallTally { at, method, route, refused, address, .. } = call;
+            let reason = refused.map(|reason| u32::from(reason.code()));
+            let address = address.map(|ip| ip.to_string());
+            values![*token, u32::from(*slot), *at, method.as_str(), route.as_deref(), reason, address]
+        });
+        let signals = signals.iter().map(|((token, kind, subject), signal)| {
+            values![*token, u32::from(*kind), *subject, signal.first, signal.last, kept(signal.count)]
         });
         let redigests = redigests.iter().map(|((selector, from), redigest)| {
-            [selector.as_bytes().into(), (*from).into(), redigest.to.as_str().into(), redigest.digest.as_bytes().into()]
+            values![selector.as_bytes(), *from, redigest.to.as_str(), redigest.digest.as_bytes()]
         });
-        write(session, Tally::LastUses, last.collect()).await?;
-        write(session, Tally::Hours, hours.collect()).await?;
-        write(session, Tally::Refusals, refusals.collect()).await?;
-        write(session, Tally::Digests, redigests.collect()).await?;
+        // In this order everywhere, for the same reason as the keys are.
+        write(session, Tally::LastUses, last.flatten().collect()).await?;
+        write(session, Tally::Hours, hours.flatten().collect()).await?;
+        write(session, Tally::Refusals, refusals.flatten().collect()).await?;
+        write(session, Tally::Sources, sources.flatten().collect()).await?;
+        write(session, Tally::Scopes, scopes.flatten().collect()).await?;
+        write(session, Tally::Calls, calls.flatten().collect()).await?;
+        write(session, Tally::Signals, signals.flatten().collect()).await?;
+        write(session, Tally::Digests, redigests.flatten().collect()).await?;
         Ok(End::Keep(()))
     }
 }
 
-async fn write(session: &mut dyn Session, kind: Tally, rows: Vec<[Value<'_>; 4]>) -> Result<(), Failure> {
-    for chunk in rows.chunks(ROWS) {
+/// Writes rows of one kind, a statement for each thousand.
+pub(super) async fn write(session: &mut dyn Session, kind: Tally, rows: Vec<Value<'_>>) -> Result<(), Failure> {
+    for chunk in rows.chunks(ROWS * kind.width()) {
         session.tally(kind, chunk).await?;
     }
     Ok(())

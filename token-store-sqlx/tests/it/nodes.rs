@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use token_core::{
-    Committed, Digest, Generation, LastUse, Reason, Redigest, RefusalTally, Subject, Tallies, TokenStore, UseTally,
+    CallTally, Committed, Digest, Generation, LastUse, Reason, Redigest, RefusalTally, ScopeName, ScopeTally,
+    SignalKind, SignalTally, SourceTally, Subject, Tallies, TokenStore, UseTally, Whose,
 };
 use token_store_sqlx::SqlStore;
 
@@ -14,6 +15,7 @@ use crate::sample::*;
 on_every_database! {
     flushes_of_many_nodes_add_up,
     each_event_is_delivered_by_one_node_and_in_order,
+    hours_that_are_folded_while_nodes_count_are_counted_once,
     a_purge_leaves_nothing_behind_whatever_happens_beside_it,
 }
 
@@ -32,7 +34,7 @@ async fn nodes(db: &Database) -> Vec<Arc<SqlStore>> {
     nodes
 }
 
-/// One use and one refusal of each token, and a new digest, in an order that differs from node to node.
+/// One of everything that is counted for each token, and a new digest, in an order that differs from node to node.
 fn tallies(node: u32) -> Tallies {
     let mut numbers: Vec<u32> = (0..TOKENS).collect();
     numbers.rotate_left((node * 5 % TOKENS) as usize);
@@ -45,7 +47,7 @@ fn tallies(node: u32) -> Tallies {
         generation: Generation::FIRST,
         hour,
         count: 1,
-        last: LastUse { at: at(i64::from(node)), address: None },
+        last: LastUse { at: at(i64::from(node)), address: None, client: None },
     };
     let refused = |number: &u32| RefusalTally { token: id(*number), reason: Reason::Expired, hour, count: 1 };
     let remade = |number: &u32| Redigest {
@@ -54,9 +56,45 @@ fn tallies(node: u32) -> Tallies {
         to: key("k2"),
         digest: Digest::from_bytes([8; 32]),
     };
+    let seen = |number: &u32| SourceTally {
+        token: id(*number),
+        network: "198.51.100.0/24".parse().unwrap(),
+        first: at(i64::from(node)),
+        last: at(i64::from(node)),
+        uses: 1,
+        refusals: 2,
+    };
+    let exercised = |number: &u32| ScopeTally {
+        token: id(*number),
+        scope: ScopeName::new("projects:read").unwrap(),
+        last: at(i64::from(node)),
+    };
+    let called = |number: &u32| CallTally {
+        token: id(*number),
+        slot: 0,
+        at: at(i64::from(node)),
+        method: "GET".into(),
+        route: Some(format!("/nodes/{node}")),
+        refused: None,
+        address: None,
+    };
+    let suspected = |number: &u32, kind| SignalTally {
+        token: id(*number),
+        kind,
+        subject: String::new(),
+        first: at(i64::from(node)),
+        last: at(i64::from(node)),
+        count: u64::from(node) + 1,
+    };
+    let after_revoke = numbers.iter().map(|number| suspected(number, SignalKind::UsedAfterRevoke));
+    let burst = numbers.iter().map(|number| suspected(number, SignalKind::Burst));
     Tallies {
         uses: numbers.iter().map(used).collect(),
         refusals: numbers.iter().map(refused).collect(),
+        sources: numbers.iter().map(seen).collect(),
+        scopes: numbers.iter().map(exercised).collect(),
+        calls: numbers.iter().map(called).collect(),
+        signals: after_revoke.chain(burst).collect(),
         redigests: numbers.iter().map(remade).collect(),
     }
 }
@@ -83,6 +121,16 @@ async fn flushes_of_many_nodes_add_up(db: &Database) {
         assert_eq!(usage.hours.iter().map(|hour| hour.count).sum::<u64>(), FLUSHES * u64::from(NODES));
         assert_eq!(usage.refusals.iter().map(|refusal| refusal.count).sum::<u64>(), FLUSHES * u64::from(NODES));
         assert_eq!(usage.last[0].1.at, at(i64::from(NODES) - 1));
+        let [source] = &nodes[0].sources(id(number), 10).await.unwrap()[..] else { panic!("one source") };
+        assert_eq!((source.first_seen, source.last_seen), (at(0), at(i64::from(NODES) - 1)));
+        assert_eq!((source.uses, source.refusals), (FLUSHES * u64::from(NODES), 2 * FLUSHES * u64::from(NODES)));
+        let [call] = &nodes[0].calls(&Whose::Token(id(number)), 10).await.unwrap()[..] else { panic!("one call") };
+        assert_eq!(call.route, Some(format!("/nodes/{}", NODES - 1)));
+        let signals = nodes[0].signals(&Whose::Token(id(number)), at(0), 10).await.unwrap();
+        let counts: Vec<_> = signals.iter().map(|signal| (signal.kind, signal.count)).collect();
+        let added = FLUSHES * (1..=u64::from(NODES)).sum::<u64>();
+        assert_eq!(counts, [(SignalKind::Burst, NODES.into()), (SignalKind::UsedAfterRevoke, added)]);
+        assert!(signals.iter().all(|signal| (signal.first, signal.last) == (at(0), at(i64::from(NODES) - 1))));
         assert_eq!(nodes[0].load(&[selector(number, 1)]).await.unwrap()[0].secret.key, key("k2"));
     }
 }
@@ -122,6 +170,35 @@ async fn each_event_is_delivered_by_one_node_and_in_order(db: &Database) {
     }
 }
 
+async fn hours_that_are_folded_while_nodes_count_are_counted_once(db: &Database) {
+    const FLUSHES: u64 = 15;
+    let nodes = nodes(db).await;
+    let mut working = Vec::new();
+    for (number, node) in (0..).zip(&nodes) {
+        let node = node.clone();
+        working.push(tokio::spawn(async move {
+            for flush in 0..FLUSHES {
+                node.record(&tallies(number)).await.unwrap();
+                if (flush + u64::from(number)) % 5 == 0 {
+                    node.fold(at(100 * 86_400), 15).await.unwrap();
+                }
+            }
+        }));
+    }
+    for worked in working {
+        worked.await.unwrap();
+    }
+    while nodes[0].fold(at(100 * 86_400), 15).await.unwrap() > 0 {}
+    let all: Vec<_> = (0..TOKENS).map(id).collect();
+    let summaries = nodes[0].summaries(&all, at(0), at(0)).await.unwrap();
+    assert_eq!(summaries.len(), TOKENS as usize);
+    for summary in summaries {
+        assert_eq!(summary.total(), (FLUSHES * u64::from(NODES), FLUSHES * u64::from(NODES)), "{:?}", summary.token);
+    }
+    assert_eq!(db.count("SELECT count(*) FROM api_token_usage_hours").await, 0);
+    assert_eq!(db.count("SELECT count(*) FROM api_token_usage_days").await, 2 * i64::from(TOKENS));
+}
+
 async fn a_purge_leaves_nothing_behind_whatever_happens_beside_it(db: &Database) {
     let nodes = nodes(db).await;
     // All of them are dead. What comes late is counted for them and changed of them nevertheless.
@@ -148,6 +225,14 @@ async fn a_purge_leaves_nothing_behind_whatever_happens_beside_it(db: &Database)
             }
         }
     });
+    let folding = tokio::spawn({
+        let node = nodes[4].clone();
+        async move {
+            for _ in 0..10 {
+                node.fold(at(100 * 86_400), 7).await.unwrap();
+            }
+        }
+    });
     let changing = tokio::spawn({
         let node = nodes[3].clone();
         async move {
@@ -162,6 +247,7 @@ async fn a_purge_leaves_nothing_behind_whatever_happens_beside_it(db: &Database)
         }
     });
     counting.await.unwrap();
+    folding.await.unwrap();
     changing.await.unwrap();
     assert_eq!(purging.await.unwrap(), u64::from(TOKENS));
     let all_of_tokens = [
@@ -172,6 +258,11 @@ async fn a_purge_leaves_nothing_behind_whatever_happens_beside_it(db: &Database)
         "api_token_usage_last",
         "api_token_usage_hours",
         "api_token_refusals",
+        "api_token_usage_days",
+        "api_token_usage_sources",
+        "api_token_usage_scopes",
+        "api_token_usage_calls",
+        "api_token_signals",
     ];
     for table in all_of_tokens {
         assert_eq!(db.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");

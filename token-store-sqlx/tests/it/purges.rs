@@ -32,7 +32,7 @@ async fn dead_tokens_go_with_all_that_is_theirs(db: &Database) {
         generation: Generation::FIRST,
         hour: at(0),
         count: 1,
-        last: LastUse { at: at(1), address: None },
+        last: LastUse { at: at(1), address: None, client: None },
     });
     store.record(&Tallies { uses: uses.collect(), ..Tallies::default() }).await.unwrap();
 

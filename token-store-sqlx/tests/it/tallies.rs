@@ -24,7 +24,7 @@ fn used(number: u32, second: i64, count: u64) -> UseTally {
         generation: Generation::FIRST,
         hour: at(second).hour(),
         count,
-        last: LastUse { at: at(second), address },
+        last: LastUse { at: at(second), address, client: None },
     }
 }
 

@@ -79,7 +79,7 @@ impl Manage<'_> {
         }
     }
 
-    pub(super) async fn ceiling_of(&self, owner: &OwnerId) -> Result<Rights, ManageError> {
+    pub(in crate::service) async fn ceiling_of(&self, owner: &OwnerId) -> Result<Rights, ManageError> {
         let ceiling = self.inner().ceiling(owner).await.map_err(|_| ManageError::CeilingUnavailable)?;
         ceiling.ok_or(ManageError::OwnerUnknown)
     }

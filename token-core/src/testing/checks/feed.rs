@@ -157,7 +157,7 @@ pub(in crate::testing) async fn purge_takes_the_dead_only(store: Arc<dyn TokenSt
     let tokens = dead(&*store, &sample, &[-30, -20, -10, 10]).await?;
     let (live, live_secret) = sample.stored(&*store, "u1", "live").await?;
     for id in [tokens[0].0, live.id] {
-        let last = LastUse { at: time(-40), address: None };
+        let last = LastUse { at: time(-40), address: None, client: None };
         let tally = UseTally { token: id, generation: Generation::FIRST, hour: time(-40).hour(), count: 1, last };
         store.record(&Tallies { uses: vec![tally], ..Tallies::default() }).await?;
     }

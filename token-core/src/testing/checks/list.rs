@@ -51,7 +51,7 @@ pub(in crate::testing) async fn list_keeps_to_state(store: Arc<dyn TokenStore>) 
     let (change, _) = sample.revoke(&token, time(0))?;
     sample.done(&*store, &change).await?;
     let (used, _) = sample.stored(&*store, "u1", "used").await?;
-    let last = LastUse { at: time(0), address: None };
+    let last = LastUse { at: time(0), address: None, client: None };
     let tally = UseTally { token: used.id, generation: Generation::FIRST, hour: time(0).hour(), count: 1, last };
     store.record(&Tallies { uses: vec![tally], ..Tallies::default() }).await?;
 

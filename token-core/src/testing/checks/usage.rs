@@ -15,7 +15,7 @@ use crate::usage::{HourOfUse, LastUse, Redigest, RefusalTally, Tallies, Usage, U
 const HOUR: i64 = 3_600;
 
 fn used(token: TokenId, generation: Generation, at: Time, count: u64, address: Option<&str>) -> Checked<UseTally> {
-    let last = LastUse { at, address: address.map(str::parse).transpose()? };
+    let last = LastUse { at, address: address.map(str::parse).transpose()?, client: None };
     Ok(UseTally { token, generation, hour: at.hour(), count, last })
 }
 
@@ -37,7 +37,7 @@ pub(in crate::testing) async fn usage_adds_up(store: Arc<dyn TokenStore>) -> Che
                 used(other.id, first, time(0), 100, None)?,
             ],
             refusals: vec![refused(Reason::Expired, time(0), 2), refused(Reason::Revoked, time(0), 1)],
-            redigests: Vec::new(),
+            ..Tallies::default()
         })
         .await?;
     store
@@ -48,7 +48,7 @@ pub(in crate::testing) async fn usage_adds_up(store: Arc<dyn TokenStore>) -> Che
                 used(token.id, second, time(-HOUR), 9, None)?,
             ],
             refusals: vec![refused(Reason::Expired, time(1), 5)],
-            redigests: Vec::new(),
+            ..Tallies::default()
         })
         .await?;
     store.record(&Tallies::default()).await?;
@@ -56,8 +56,8 @@ pub(in crate::testing) async fn usage_adds_up(store: Arc<dyn TokenStore>) -> Che
     let hour = |generation, at: Time, count| HourOfUse { generation, hour: at.hour(), count };
     let expected = Usage {
         last: vec![
-            (first, LastUse { at: time(HOUR), address: Some("198.51.100.5".parse()?) }),
-            (second, LastUse { at: time(5), address: Some("2001:db8::1".parse()?) }),
+            (first, LastUse { at: time(HOUR), address: Some("198.51.100.5".parse()?), client: None }),
+            (second, LastUse { at: time(5), address: Some("2001:db8::1".parse()?), client: None }),
         ],
         hours: vec![hour(first, time(0), 7), hour(second, time(0), 1), hour(first, time(HOUR), 5)],
         refusals: vec![refused(Reason::Revoked, time(0), 1), refused(Reason::Expired, time(0), 7)],
@@ -74,7 +74,7 @@ pub(in crate::testing) async fn last_use_moves_forward(store: Arc<dyn TokenStore
     for (at, address) in [(10, "198.51.100.1"), (5, "198.51.100.2"), (20, "198.51.100.3"), (19, "198.51.100.4")] {
         store.record(&uses(vec![used(token.id, Generation::FIRST, time(at), 1, Some(address))?])).await?;
     }
-    let last = LastUse { at: time(20), address: Some("198.51.100.3".parse()?) };
+    let last = LastUse { at: time(20), address: Some("198.51.100.3".parse()?), client: None };
     let usage = store.usage(token.id, Time::EPOCH).await?;
     same("the last use", &usage.last, &vec![(Generation::FIRST, last)])?;
     same("all uses", &usage.hours.iter().map(|hour| hour.count).sum::<u64>(), &4)
@@ -97,6 +97,7 @@ pub(in crate::testing) async fn usage_of_purged_is_ignored(store: Arc<dyn TokenS
                 to: secret.key.clone(),
                 digest: secret.digest,
             }],
+            ..Tallies::default()
         })
         .await;
     ensure(recorded.is_ok(), || format!("a tally of a purged token is an error: {recorded:?}"))?;

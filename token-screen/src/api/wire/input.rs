@@ -79,6 +79,7 @@ pub(in crate::api) fn policy(mut fields: Fields) -> Result<Policy, Problem> {
         default_lifetime: span(&fields.required("default_lifetime")?)?,
         max_overlap: span(&fields.required("max_overlap")?)?,
         default_overlap: span(&fields.required("default_overlap")?)?,
+        usage: token_core::UsageRules::default(),
     };
     fields.done()?;
     Ok(policy)

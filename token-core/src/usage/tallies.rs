@@ -1,20 +1,25 @@
-//! Counted verifications: kept apart from tokens, written in batches, never on the request path.
+//! What a flush writes.
 
 use std::net::IpAddr;
 
 use crate::clock::Time;
 use crate::refusal::Reason;
+use crate::scope::ScopeName;
 use crate::secret::{Digest, Generation, Selector};
 use crate::text::KeyId;
 use crate::token::TokenId;
 
-/// When and from where a secret was last accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use super::{CallTally, Client, SignalTally, SourceTally};
+
+/// When, from where and by whom a secret was last accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastUse {
     /// When.
     pub at: Time,
     /// The client's address, if it was known.
     pub address: Option<IpAddr>,
+    /// What the client called itself, if it did.
+    pub client: Option<Client>,
 }
 
 /// Uses of one secret within one hour, since the last flush.
@@ -45,6 +50,17 @@ pub struct RefusalTally {
     pub count: u64,
 }
 
+/// A scope that a token exercised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeTally {
+    /// The token.
+    pub token: TokenId,
+    /// The scope that a route asked for.
+    pub scope: ScopeName,
+    /// The start of the hour of its last exercise.
+    pub last: Time,
+}
+
 /// A digest made again under the current key, as its token was used.
 #[derive(Debug, Clone)]
 pub struct Redigest {
@@ -65,6 +81,14 @@ pub struct Tallies {
     pub uses: Vec<UseTally>,
     /// Refusals.
     pub refusals: Vec<RefusalTally>,
+    /// Networks that requests came from.
+    pub sources: Vec<SourceTally>,
+    /// Scopes that were exercised.
+    pub scopes: Vec<ScopeTally>,
+    /// A sample of calls.
+    pub calls: Vec<CallTally>,
+    /// What is suspicious.
+    pub signals: Vec<SignalTally>,
     /// Digests made again.
     pub redigests: Vec<Redigest>,
 }
@@ -73,7 +97,14 @@ impl Tallies {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.uses.is_empty() && self.refusals.is_empty() && self.redigests.is_empty()
+        let Tallies { uses, refusals, sources, scopes, calls, signals, redigests } = self;
+        uses.is_empty()
+            && refusals.is_empty()
+            && sources.is_empty()
+            && scopes.is_empty()
+            && calls.is_empty()
+            && signals.is_empty()
+            && redigests.is_empty()
     }
 }
 
@@ -88,7 +119,7 @@ pub struct HourOfUse {
     pub count: u64,
 }
 
-/// Everything that is stored of a token's usage since a moment.
+/// What is stored of a token's usage by hour since a moment. Hours are kept for as long as the policy says; days for longer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Usage {
     /// The last use of each secret that was ever used, by generation.
