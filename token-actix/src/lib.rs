@@ -47,7 +47,7 @@
 //! `App::new().wrap(prints).wrap(TokenLayer::required(&tokens))`.
 //!
 //! # Features
-//! - `screen`: `management`, which mounts the management of tokens.
+//! - `screen`: `management` and `screen`, which mount the management of tokens for programs and for people.
 
 #![cfg_attr(not(test), warn(clippy::expect_used))]
 
@@ -58,6 +58,10 @@ mod layer;
 mod management;
 mod path;
 mod rejection;
+#[cfg(feature = "screen")]
+mod screen;
+#[cfg(feature = "screen")]
+mod surface;
 
 pub use address::ClientAddress;
 pub use extract::{AnyToken, Authorized, Limited, Optional};
@@ -65,3 +69,5 @@ pub use layer::{TokenFuture, TokenLayer, TokenService};
 #[cfg(feature = "screen")]
 pub use management::management;
 pub use rejection::Rejection;
+#[cfg(feature = "screen")]
+pub use screen::screen;
