@@ -20,7 +20,11 @@ impl Form {
     pub(crate) fn of_sent(request: &Request) -> Result<Form, Unreadable> {
         let mut lines = request.header("content-type");
         let (Some(line), None) = (lines.next(), lines.next()) else { return Err(Unreadable) };
-        if !line.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        let line = std::str::from_utf8(line).map_err(|_| Unreadable)?.to_ascii_lowercase();
+        let mut parts = line.split(';').map(str::trim);
+        let form = parts.next() == Some("application/x-www-form-urlencoded");
+        // Programs say so, browsers don't; it is the same either way.
+        if !form || !parts.all(|part| part == "charset=utf-8") {
             return Err(Unreadable);
         }
         Form::of_text(std::str::from_utf8(&request.body).map_err(|_| Unreadable)?)
@@ -90,7 +94,7 @@ mod tests {
         assert!(form.clone().done().is_err());
         assert_eq!(form.text("empty").unwrap(), "");
         form.done().unwrap();
-        let many = vec!["a=b"; 2].join("&");
+        let many = ["a=b"; 2].join("&");
         for bad in ["a", "a=b&", "&", "a=%", "a=%ff", "%zz=1", &many, "a=1&%61=2"] {
             assert!(Form::of_text(bad).is_err(), "{bad}");
         }

@@ -87,6 +87,13 @@ impl Verified {
         catalog.index(S::DEF.name).is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
     }
 
+    /// The scopes that the token, under its owner's ceiling, allows on every resource, in the order of the catalog.
+    pub fn scopes(&self) -> impl Iterator<Item = &'static str> {
+        let (catalog, rights) = (&self.snapshot.catalog, &self.snapshot.rights);
+        let allowed = |name: &&str| catalog.index(name).is_some_and(|scope| rights.allows_everywhere(scope));
+        catalog.scopes().iter().map(|scope| scope.name).filter(allowed)
+    }
+
     /// Whether the token allows the scope of this name on every resource.
     #[cfg(feature = "testing")]
     pub(crate) fn allows_scope(&self, scope: &str) -> bool {
@@ -242,6 +249,15 @@ impl Tokens {
     pub fn require_some<S: Scope>(&self, token: &Verified) -> Result<Resources, Refusal> {
         self.require_that::<S>(token, token.resources::<S>().is_some())?;
         token.resources::<S>().ok_or_else(|| self.lacking(token, &S::DEF))
+    }
+
+    /// As [`require`](Tokens::require), of a scope by its name, such as one that an operator wrote into a proxy's configuration. `None`
+    /// if the catalog does not declare it.
+    pub fn require_named(&self, token: &Verified, scope: &str) -> Option<Result<(), Refusal>> {
+        let def = self.catalog().scopes().iter().find(|def| def.name == scope)?;
+        let ours = Arc::ptr_eq(&token.snapshot.catalog, &self.0.catalog);
+        let holds = ours && token.scopes().any(|held| held == scope);
+        Some(if holds { Ok(()) } else { Err(self.lacking(token, def)) })
     }
 
     fn require_that<S: Scope>(&self, token: &Verified, holds: bool) -> Result<(), Refusal> {

@@ -4,9 +4,11 @@
 
 mod changes;
 mod document;
+mod forward_auth;
 mod guard;
 mod leaks;
 mod matrix;
+mod presented;
 mod requests;
 mod snapshots;
 mod world;
