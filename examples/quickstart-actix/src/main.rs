@@ -23,6 +23,7 @@ token_core::scopes! {
     ProjectsRead = "projects:read", "See your projects", "Projects", Risk::Low;
     ProjectsWrite = "projects:write", "Create and change projects", "Projects", Risk::Medium, implies "projects:read";
     TokensSelf = "tokens:self", "Let the token see, rotate and revoke itself", "Tokens", Risk::Medium;
+    TokensInspect = "tokens:inspect", "Look into tokens that are presented elsewhere, and revoke them", "Tokens", Risk::Medium;
 }
 
 #[tokio::main]
@@ -49,7 +50,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let manage = Management::new(&tokens, "/api/tokens")
         .origin(format!("http://{address}"))
         .cookie_name(demo::SESSION)
-        .self_service::<TokensSelf>();
+        .self_service::<TokensSelf>()
+        // For services that are not written in Rust, and for the proxies in front of them.
+        .introspection::<TokensInspect>()
+        .revocation::<TokensInspect>()
+        .forward_auth();
     // One for all workers, like the tokens: what is made in the closure is made once for each.
     let sessions = Data::new(demo::Sessions::new(&tokens));
     let layer = TokenLayer::required(&tokens).except(["/healthz"]);

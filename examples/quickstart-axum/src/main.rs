@@ -26,6 +26,7 @@ token_core::scopes! {
     ProjectsRead = "projects:read", "See your projects", "Projects", Risk::Low;
     ProjectsWrite = "projects:write", "Create and change projects", "Projects", Risk::Medium, implies "projects:read";
     TokensSelf = "tokens:self", "Let the token see, rotate and revoke itself", "Tokens", Risk::Medium;
+    TokensInspect = "tokens:inspect", "Look into tokens that are presented elsewhere, and revoke them", "Tokens", Risk::Medium;
 }
 
 #[tokio::main]
@@ -60,7 +61,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let manage = Management::new(&tokens, "/api/tokens")
         .origin(format!("http://{address}"))
         .cookie_name(demo::COOKIE)
-        .self_service::<TokensSelf>();
+        .self_service::<TokensSelf>()
+        // For services that are not written in Rust, and for the proxies in front of them.
+        .introspection::<TokensInspect>()
+        .revocation::<TokensInspect>()
+        .forward_auth();
     let people = Router::new()
         .merge(management(manage, demo::signed_in))
         .merge(demo::routes())
