@@ -26,6 +26,8 @@ pub const TARGETS: [(&str, Target); 27] = [
     ("memory.token", AtMost(400.0)),
     ("http.axum", AtLeast(0.97)),
     ("http.axum.1k", AtLeast(0.93)),
+    ("http.actix", AtLeast(0.97)),
+    ("http.actix.1k", AtLeast(0.93)),
     ("http.p99", AtMost(1.10)),
     ("naive.sqlite", AtLeast(8.0)),
     ("naive.postgres", AtLeast(28.0)),

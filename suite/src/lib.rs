@@ -8,12 +8,15 @@
 mod answer;
 mod broken;
 mod case;
+mod gateway;
 mod people;
 mod program;
 mod wire;
 
 use std::fmt::Write as _;
 use std::path::Path;
+
+pub use gateway::play_gateway;
 
 use case::Cases;
 use people::People;
@@ -85,3 +88,8 @@ fn differences(cases: &Cases, program: &Program, address: std::net::SocketAddr, 
     }
     differing
 }
+
+/// The code of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

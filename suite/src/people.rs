@@ -34,6 +34,7 @@ impl People {
         let all = |scope: &str| json!({ "grants": [{ "scope": scope, "resources": "all" }] });
         mint("writer", &ann, all("projects:write"));
         mint("selfish", &ann, all("tokens:self"));
+        mint("inspector", &ann, all("tokens:inspect"));
         mint("nobody", &ann, json!({}));
         mint("fresh", &ann, all("projects:read"));
         mint("limited", &ann, json!({ "grants": [{ "scope": "projects:read", "resources": ["p1"] }] }));
@@ -65,6 +66,26 @@ impl People {
         people.learn("kilobytes_600", &"a".repeat(600 * 1024));
         server.wait_until_refused(&people.0["expired"]);
         people
+    }
+
+    /// The text of a new token.
+    pub(crate) fn mint(&self, program: &Program, session: &str, body: &str) -> String {
+        self.mint_known(program, session, body).0
+    }
+
+    /// The text of a new token, and its id.
+    pub(crate) fn mint_known(&self, program: &Program, session: &str, body: &str) -> (String, String) {
+        let made = self.server(program).post(session, "/tokens", &serde_json::from_str(body).unwrap());
+        let text = |value: &Value| value.as_str().expect("a token that was made").to_owned();
+        (text(&made["text"]), text(&made["token"]["id"]))
+    }
+
+    pub(crate) fn revoke(&self, program: &Program, session: &str, id: &str) {
+        self.server(program).post(session, &format!("/tokens/{id}/revoke"), &Value::Null);
+    }
+
+    fn server(&self, program: &Program) -> Server {
+        Server { address: program.address(), origin: self.0["origin"].clone() }
     }
 
     pub(crate) fn learn(&mut self, name: &str, what: &str) {
@@ -104,7 +125,10 @@ impl Server {
     }
 
     fn sign_in(&self, user: &str) -> String {
-        let answer = self.ask("POST /demo/sign-in HTTP/1.1", &format!("user={user}"));
+        let answer = self.ask(
+            "POST /demo/sign-in HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded",
+            &format!("user={user}"),
+        );
         let (_, after) = answer.split_once("demo_session=").unwrap_or_else(|| panic!("no session: {answer}"));
         after.split(';').next().unwrap().to_owned()
     }

@@ -22,12 +22,17 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it on a free port and an empty database, and waits until it listens.
     pub(crate) fn start(quickstart: &Path) -> Program {
+        Program::start_with(quickstart, &[])
+    }
+
+    pub(crate) fn start_with(quickstart: &Path, settings: &[(&str, &str)]) -> Program {
         let directory = tempfile::tempdir().unwrap();
         let mut child = Command::new(quickstart)
             .env_remove("DATABASE_URL")
             .env("ADDRESS", "127.0.0.1:0")
             .env("DATA_DIR", directory.path())
             .env("RUST_LOG", "warn")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(directory.path().join("log")).unwrap())

@@ -53,6 +53,7 @@
 
 mod address;
 mod extract;
+mod guarded;
 mod layer;
 #[cfg(feature = "screen")]
 mod management;
@@ -65,6 +66,7 @@ mod surface;
 
 pub use address::ClientAddress;
 pub use extract::{AnyToken, Authorized, Limited, Optional};
+pub use guarded::assert_guarded;
 pub use layer::{TokenFuture, TokenLayer, TokenService};
 #[cfg(feature = "screen")]
 pub use management::management;

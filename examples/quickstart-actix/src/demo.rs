@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use actix_web::http::header::{COOKIE, ContentType, HeaderMap, SET_COOKIE};
-use actix_web::web::{self, Bytes, Data, ServiceConfig};
+use actix_web::http::header::{COOKIE, ContentType, HeaderMap, LOCATION, SET_COOKIE};
+use actix_web::web::{self, Data, Form, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
+use serde::Deserialize;
 use token_core::{Actor, ActorId, Ceiling, OwnerId, Time, Tokens};
 use token_screen::SignedIn;
 
@@ -19,9 +21,11 @@ pub(crate) const SESSION: &str = "demo_session";
 
 const PAGE: &str = r#"<!doctype html>
 <html lang="en">
+<meta name="viewport" content="width=device-width">
 <title>Demo sign-in</title>
 <h1>Demo sign-in, without passwords</h1>
 <form method="post" action="/demo/sign-in">
+NEXT
 <p><button name="user" value="ann">ann</button> has tokens</p>
 <p><button name="user" value="bob">bob</button> has others</p>
 <p><button name="user" value="viewer">viewer</button> sees ann's, and changes nothing</p>
@@ -69,24 +73,51 @@ pub(crate) async fn signed_in(
 }
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    let page = async || HttpResponse::Ok().content_type(ContentType::html()).body(PAGE);
     config
         .service(web::resource("/demo").route(web::get().to(page)).route(web::head().to(page)))
-        .route("/demo/sign-in", web::post().to(sign_in))
-        .route("/demo/sign-out", web::post().to(sign_out));
+        .service(web::resource("/demo/sign-in").route(web::post().to(sign_in)))
+        .service(web::resource("/demo/sign-out").route(web::post().to(sign_out)));
 }
 
-async fn sign_in(sessions: Data<Sessions>, form: Bytes) -> HttpResponse {
-    let name = std::str::from_utf8(&form).ok().and_then(|form| form.strip_prefix("user=")).unwrap_or_default();
+/// Where to go after signing in, and for how long someone is to have been signed in already.
+#[derive(Deserialize)]
+struct Asked {
+    user: Option<String>,
+    next: Option<String>,
+    #[serde(default)]
+    minutes_ago: u64,
+}
+
+impl Asked {
+    /// A page of this site, and no other site's.
+    fn next(&self) -> Option<&str> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/?&=.-_%".contains(c);
+        self.next.as_deref().filter(|next| next.starts_with('/') && !next.starts_with("//") && next.chars().all(plain))
+    }
+}
+
+async fn page(asked: Query<Asked>) -> HttpResponse {
+    let next = asked.next().map(|next| format!(r#"<input type="hidden" name="next" value="{next}">"#));
+    HttpResponse::Ok().content_type(ContentType::html()).body(PAGE.replace("NEXT", &next.unwrap_or_default()))
+}
+
+async fn sign_in(sessions: Data<Sessions>, asked: Form<Asked>) -> HttpResponse {
+    let name = asked.user.as_deref().unwrap_or_default();
     let Some(actor) = user(name) else { return HttpResponse::BadRequest().finish() };
     let mut id = [0; 16];
     if SysRng.try_fill_bytes(&mut id).is_err() {
         return HttpResponse::InternalServerError().finish();
     }
     let id = format!("{:032x}", u128::from_be_bytes(id));
+    let since = sessions.tokens.now().saturating_sub(Duration::from_secs(60 * asked.minutes_ago.min(10_000)));
     // A new id each time, so that nobody can have someone sign in to a session that they chose.
-    sessions.open().insert(id.clone(), (actor, sessions.tokens.now()));
-    plain(&cookie(&id), format!("signed in as {name}\n"))
+    sessions.open().insert(id.clone(), (actor, since));
+    match asked.next() {
+        Some(next) => {
+            HttpResponse::SeeOther().insert_header((SET_COOKIE, cookie(&id))).insert_header((LOCATION, next)).finish()
+        }
+        None => plain(&cookie(&id), format!("signed in as {name}\n")),
+    }
 }
 
 async fn sign_out(sessions: Data<Sessions>, request: HttpRequest) -> HttpResponse {

@@ -47,7 +47,9 @@ curl -i HOST/projects                                            # 401: no token
 curl -i HOST/projects -H "Authorization: Bearer $DEMO"           # 200
 curl -i HOST/projects -H "Authorization: Bearer $DEMO" -X POST   # 403: it may only read
 
-# People manage tokens. This signs in as ann, in a demo without passwords; changes say which site they come from.
+# People manage tokens, in a browser: HOST/settings/tokens
+
+# Or by the API. This signs in as ann, in a demo without passwords; changes say which site they come from.
 curl -c jar HOST/demo/sign-in -d user=ann
 ann() { curl -i -b jar -H "Origin: HOST" "$@"; }
 ann HOST/api/tokens/tokens                                       # her tokens

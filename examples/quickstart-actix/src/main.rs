@@ -11,9 +11,9 @@ use std::{env, fs};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use serde_json::json;
-use token_actix::{Authorized, TokenLayer, management};
-use token_core::{Risk, Tokens};
-use token_screen::Management;
+use token_actix::{Authorized, TokenLayer, management, screen};
+use token_core::{Networks, Risk, Tokens, TrustedProxies};
+use token_screen::{Management, Screen};
 use token_store_sqlx::SqlStore;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -22,6 +22,8 @@ token_core::scopes! {
     fn catalog;
     ProjectsRead = "projects:read", "See your projects", "Projects", Risk::Low;
     ProjectsWrite = "projects:write", "Create and change projects", "Projects", Risk::Medium, implies "projects:read";
+    InvoicesRead = "invoices:read", "See invoices and what was paid", "Invoices", Risk::Medium;
+    InvoicesPay = "invoices:pay", "Pay invoices from your account", "Invoices", Risk::High, implies "invoices:read";
     TokensSelf = "tokens:self", "Let the token see, rotate and revoke itself", "Tokens", Risk::Medium;
     TokensInspect = "tokens:inspect", "Look into tokens that are presented elsewhere, and revoke them", "Tokens", Risk::Medium;
 }
@@ -47,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".to_owned()))?;
     let address = listener.local_addr()?;
 
-    let manage = Management::new(&tokens, "/api/tokens")
+    let mut manage = Management::new(&tokens, "/api/tokens")
         .origin(format!("http://{address}"))
         .cookie_name(demo::SESSION)
         .self_service::<TokensSelf>()
@@ -55,6 +57,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .introspection::<TokensInspect>()
         .revocation::<TokensInspect>()
         .forward_auth();
+    // Proxies whose word on the client's address is taken.
+    if let Ok(networks) = env::var("TRUSTED_PROXIES") {
+        manage = manage.trusted_proxies(TrustedProxies::new(Networks::parse(networks.split(','))?));
+    }
+    let pages = Screen::new(&tokens, "/settings/tokens")
+        .product("Acme")
+        .origin(format!("http://{address}"))
+        .sign_in_at("/demo?next={next}")
+        .link("Sign in as someone else", "/demo")
+        .preset("deploy", "Deploy projects", ["projects:write"])
+        .try_at(format!("http://{address}/projects"));
     // One for all workers, like the tokens: what is made in the closure is made once for each.
     let sessions = Data::new(demo::Sessions::new(&tokens));
     let layer = TokenLayer::required(&tokens).except(["/healthz"]);
@@ -62,6 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         App::new()
             .app_data(sessions.clone())
             // For people who are signed in, to manage their tokens.
+            .configure(screen(pages.clone(), demo::signed_in))
             .configure(management(manage.clone(), demo::signed_in))
             .configure(demo::routes)
             // For programs that have a token. Covers every route here, and whatever is added; only what is named above is open.
@@ -73,6 +87,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
                             .route(web::get().to(list_projects))
                             .route(web::head().to(list_projects))
                             .route(web::post().to(create_project)),
+                    )
+                    .service(
+                        web::resource("/invoices")
+                            .route(web::get().to(list_invoices))
+                            .route(web::head().to(list_invoices))
+                            .route(web::post().to(pay_invoice)),
                     )
                     .service(
                         web::resource("/healthz")
@@ -96,4 +116,12 @@ async fn list_projects(token: Authorized<ProjectsRead>) -> HttpResponse {
 
 async fn create_project(token: Authorized<ProjectsWrite>) -> HttpResponse {
     HttpResponse::Created().json(json!({ "owner": token.owner(), "created": "mercury" }))
+}
+
+async fn list_invoices(token: Authorized<InvoicesRead>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "owner": token.owner(), "invoices": [] }))
+}
+
+async fn pay_invoice(token: Authorized<InvoicesPay>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "owner": token.owner(), "paid": 0 }))
 }

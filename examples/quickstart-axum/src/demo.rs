@@ -6,16 +6,17 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Form, Query, State};
 use axum::http::header::{self, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
+use serde::Deserialize;
 use token_core::{Actor, ActorId, Ceiling, OwnerId, Time, Tokens};
 use token_screen::SignedIn;
 
@@ -23,9 +24,11 @@ pub(crate) const COOKIE: &str = "demo_session";
 
 const PAGE: &str = r#"<!doctype html>
 <html lang="en">
+<meta name="viewport" content="width=device-width">
 <title>Demo sign-in</title>
 <h1>Demo sign-in, without passwords</h1>
 <form method="post" action="/demo/sign-in">
+NEXT
 <p><button name="user" value="ann">ann</button> has tokens</p>
 <p><button name="user" value="bob">bob</button> has others</p>
 <p><button name="user" value="viewer">viewer</button> sees ann's, and changes nothing</p>
@@ -74,20 +77,47 @@ pub(crate) async fn signed_in(
 
 pub(crate) fn routes() -> Router<Sessions> {
     Router::new()
-        .route("/demo", get(async || Html(PAGE)))
+        .route("/demo", get(page))
         .route("/demo/sign-in", post(sign_in))
         .route("/demo/sign-out", post(sign_out))
 }
 
-async fn sign_in(State(sessions): State<Sessions>, form: Bytes) -> Result<impl IntoResponse, StatusCode> {
-    let name = std::str::from_utf8(&form).ok().and_then(|form| form.strip_prefix("user=")).unwrap_or_default();
+/// Where to go after signing in, and for how long someone is to have been signed in already.
+#[derive(Deserialize)]
+struct Asked {
+    user: Option<String>,
+    next: Option<String>,
+    #[serde(default)]
+    minutes_ago: u64,
+}
+
+impl Asked {
+    /// A page of this site, and no other site's.
+    fn next(&self) -> Option<&str> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/?&=.-_%".contains(c);
+        self.next.as_deref().filter(|next| next.starts_with('/') && !next.starts_with("//") && next.chars().all(plain))
+    }
+}
+
+async fn page(Query(asked): Query<Asked>) -> Html<String> {
+    let next = asked.next().map(|next| format!(r#"<input type="hidden" name="next" value="{next}">"#));
+    Html(PAGE.replace("NEXT", &next.unwrap_or_default()))
+}
+
+async fn sign_in(State(sessions): State<Sessions>, Form(asked): Form<Asked>) -> Result<Response, StatusCode> {
+    let name = asked.user.as_deref().unwrap_or_default();
     let actor = user(name).ok_or(StatusCode::BAD_REQUEST)?;
     let mut id = [0; 16];
     SysRng.try_fill_bytes(&mut id).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     let id = format!("{:032x}", u128::from_be_bytes(id));
+    let since = sessions.tokens.now().saturating_sub(Duration::from_secs(60 * asked.minutes_ago.min(10_000)));
     // A new id each time, so that nobody can have someone sign in to a session that they chose.
-    sessions.open().insert(id.clone(), (actor, sessions.tokens.now()));
-    Ok(([(SET_COOKIE, cookie(&id))], format!("signed in as {name}\n")))
+    sessions.open().insert(id.clone(), (actor, since));
+    let cookie = [(SET_COOKIE, cookie(&id))];
+    Ok(match asked.next() {
+        Some(next) => (cookie, Redirect::to(next)).into_response(),
+        None => (cookie, format!("signed in as {name}\n")).into_response(),
+    })
 }
 
 async fn sign_out(State(sessions): State<Sessions>, headers: HeaderMap) -> impl IntoResponse {

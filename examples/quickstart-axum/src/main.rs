@@ -1,6 +1,7 @@
 //! A service with API tokens, on a SQLite file of its own or the database at DATABASE_URL. Start it, and it says what to try.
 
 mod demo;
+mod demo_traffic;
 mod first_start;
 
 use std::error::Error;
@@ -12,19 +13,23 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use token_axum::{Authorized, TokenLayer, management};
-use token_core::{Risk, Tokens};
-use token_screen::Management;
+use token_axum::{Authorized, TokenLayer, management, screen};
+use token_core::{Networks, Risk, Tokens, TrustedProxies};
+use token_screen::{Management, Screen};
 use token_store_sqlx::SqlStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
+
+use demo_traffic::Replay;
 
 // What tokens may be allowed to do here, declared once. Each is a type that handlers ask for.
 token_core::scopes! {
     fn catalog;
     ProjectsRead = "projects:read", "See your projects", "Projects", Risk::Low;
     ProjectsWrite = "projects:write", "Create and change projects", "Projects", Risk::Medium, implies "projects:read";
+    InvoicesRead = "invoices:read", "See invoices and what was paid", "Invoices", Risk::Medium;
+    InvoicesPay = "invoices:pay", "Pay invoices from your account", "Invoices", Risk::High, implies "invoices:read";
     TokensSelf = "tokens:self", "Let the token see, rotate and revoke itself", "Tokens", Risk::Medium;
     TokensInspect = "tokens:inspect", "Look into tokens that are presented elsewhere, and revoke them", "Tokens", Risk::Medium;
 }
@@ -37,12 +42,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let data = PathBuf::from(env::var("DATA_DIR").unwrap_or_else(|_| "quickstart-data".to_owned()));
     fs::create_dir_all(&data)?;
 
+    let replay = Replay::asked_for();
     let file = || format!("sqlite://{}", data.join("tokens.db").display());
     let store = SqlStore::open(&env::var("DATABASE_URL").unwrap_or_else(|_| file())).await?;
     let (tokens, background) = Tokens::builder(store)
         .prefix("acme_live")
         .keyring(first_start::keyring(&data.join("keyring.txt"))?)
         .catalog(catalog())
+        .clock(replay.clock())
         .build()
         .await?;
     tokio::spawn(background);
@@ -53,12 +60,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // For programs that have a token.
     let api = Router::new()
         .route("/projects", get(list_projects).post(create_project))
+        .route("/invoices", get(list_invoices).post(pay_invoice))
         .route("/healthz", get(async || "ok"))
         // Covers every route above, and whatever is added there; only what is named here is open.
         .layer(TokenLayer::required(&tokens).except(["/healthz"]));
 
     // For people who are signed in, to manage their tokens.
-    let manage = Management::new(&tokens, "/api/tokens")
+    let mut manage = Management::new(&tokens, "/api/tokens")
         .origin(format!("http://{address}"))
         .cookie_name(demo::COOKIE)
         .self_service::<TokensSelf>()
@@ -66,12 +74,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .introspection::<TokensInspect>()
         .revocation::<TokensInspect>()
         .forward_auth();
+    // Proxies whose word on the client's address is taken.
+    if let Ok(networks) = env::var("TRUSTED_PROXIES") {
+        manage = manage.trusted_proxies(TrustedProxies::new(Networks::parse(networks.split(','))?));
+    }
+    let pages = Screen::new(&tokens, "/settings/tokens")
+        .product("Acme")
+        .origin(format!("http://{address}"))
+        .sign_in_at("/demo?next={next}")
+        .link("Sign in as someone else", "/demo")
+        .preset("deploy", "Deploy projects", ["projects:write"])
+        .try_at(format!("http://{address}/projects"));
     let people = Router::new()
+        .merge(screen(pages, demo::signed_in))
         .merge(management(manage, demo::signed_in))
         .merge(demo::routes())
         .with_state(demo::Sessions::new(&tokens));
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    replay.play(&tokens, &api).await?;
     first_start::greet(&tokens, address).await?;
     let app = people.merge(api);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
@@ -93,4 +114,12 @@ async fn list_projects(token: Authorized<ProjectsRead>) -> Json<Value> {
 
 async fn create_project(token: Authorized<ProjectsWrite>) -> (StatusCode, Json<Value>) {
     (StatusCode::CREATED, Json(json!({ "owner": token.owner(), "created": "mercury" })))
+}
+
+async fn list_invoices(token: Authorized<InvoicesRead>) -> Json<Value> {
+    Json(json!({ "owner": token.owner(), "invoices": [] }))
+}
+
+async fn pay_invoice(token: Authorized<InvoicesPay>) -> Json<Value> {
+    Json(json!({ "owner": token.owner(), "paid": 0 }))
 }

@@ -5,6 +5,7 @@
 mod client;
 mod credentials;
 mod ends;
+mod guarded;
 mod host;
 #[cfg(feature = "screen")]
 mod management;

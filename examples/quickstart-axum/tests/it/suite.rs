@@ -15,3 +15,8 @@ fn every_broken_wrapper_is_found_out() {
     let broken = token_http_suite::play_broken(Path::new(QUICKSTART));
     assert!(broken >= 30, "only {broken} wrappers");
 }
+
+#[test]
+fn nginx_lets_through_who_may_and_names_them() {
+    token_http_suite::play_gateway(Path::new(QUICKSTART));
+}
