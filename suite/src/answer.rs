@@ -9,7 +9,7 @@ use crate::people::People;
 const OF_THE_SERVER: [&str; 5] = ["connection", "content-length", "date", "keep-alive", "transfer-encoding"];
 
 /// What stands for text that differs from run to run. `<id=deploy>` is an `<id>` that later cases know as `${deploy}`.
-const VARYING: [(&str, &str); 7] = [
+const VARYING: [(&str, &str); 8] = [
     ("receipt", "[A-Za-z0-9_-]{88}"),
     ("id", "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"),
     ("time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z"),
@@ -17,6 +17,8 @@ const VARYING: [(&str, &str); 7] = [
     ("text", "acme_live_[0-9A-Za-z]{54}"),
     ("masked", "acme_live_[0-9A-Za-z]{4}…"),
     ("session", "[0-9a-f]{32}"),
+    // Its own tests say what is on it.
+    ("page", "(?s:\n<!doctype html>.*</html>\n?)"),
 ];
 
 #[derive(Deserialize)]

@@ -88,7 +88,7 @@ pub fn play_gateway(quickstart: &Path) {
         (vec!["Authorization: Bearer x".to_owned()], 401, r#"Bearer realm="api", error="invalid_token""#),
         (vec![bearer("revoked")], 401, r#"Bearer realm="api", error="invalid_token""#),
         (vec![bearer("expired")], 401, r#"Bearer realm="api", error="invalid_token""#),
-        (vec![bearer("reader"), bearer("reader")], 400, r#"Bearer realm="api", error="invalid_request""#),
+        (vec!["Authorization: Bearer x y".to_owned()], 400, r#"Bearer realm="api", error="invalid_request""#),
         (vec![bearer("nobody")], 403, r#"Bearer realm="api", error="insufficient_scope", scope="projects:read""#),
     ] {
         let refused = ask("GET /p", &lines.iter().map(String::as_str).collect::<Vec<_>>());
@@ -96,6 +96,9 @@ pub fn play_gateway(quickstart: &Path) {
         assert_eq!(refused.header("cache-control"), ["no-store"]);
         assert!(!refused.body.contains("headers"), "the service behind was asked: {}", refused.body);
     }
+
+    // Two of them nginx refuses by itself.
+    assert_eq!(ask("GET /p", &[&bearer("reader"), &bearer("writer")]).status, 400);
 
     // The client's address is that of the connection to nginx.
     let ann = people.filled("${ann}");
