@@ -27,7 +27,8 @@ fn parts(criterion: &mut Criterion) {
     criterion.bench_function("verify, cached", |b| b.iter(|| verify_cached(tokens, black_box(header))));
     let verified = verify_cached(tokens, header).and_then(Result::ok).expect("a good token");
     criterion.bench_function("scope", |b| b.iter(|| tokens.require::<ProjectsRead>(black_box(&verified)).is_ok()));
-    criterion.bench_function("tally", |b| b.iter(|| tokens.tally_use(black_box(&verified))));
+    criterion
+        .bench_function("tally", |b| b.iter(|| tokens.tally_use(black_box(&verified), &token_core::Call::default())));
     criterion.bench_function("all of it, cached", |b| b.iter(|| pass(tokens, black_box(header))));
     criterion.bench_function("refuse a mistyped one", |b| b.iter(|| verify_cached(tokens, black_box(&mistyped))));
     criterion.bench_function("refuse, with answer and receipt", |b| {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use token_core::{
-    Change, ChangeId, Committed, Cursor, Delivery, Digest, Event, Fault, Feed, KeyId, ListQuery, Loaded, Outcome,
-    Owner, OwnerGuard, OwnerId, Page, Sealed, Secret, Selector, StoreError, Subject, Tallies, Time, Token, TokenId,
-    TokenStore, Usage, Write,
+    Busy, BusyQuery, Change, ChangeId, Committed, Cursor, Delivery, Digest, Event, Fault, Feed, Forget, KeyId,
+    ListQuery, Loaded, NovelSource, Outcome, Owner, OwnerGuard, OwnerId, Page, RecentCall, Sealed, Secret, Selector,
+    Signal, Source, StoreError, Subject, Tallies, Time, Token, TokenId, TokenStore, TokenUsage, Usage, Whose, Write,
 };
 
 /// See above. Tokens are made in it and found in it; they can't be changed.
@@ -94,6 +94,47 @@ impl TokenStore for Shelf {
 
     async fn usage(&self, _token: TokenId, _since: Time) -> Result<Usage, StoreError> {
         Ok(Usage::default())
+    }
+
+    async fn summaries(
+        &self,
+        _tokens: &[TokenId],
+        _since: Time,
+        _signals_since: Time,
+    ) -> Result<Vec<TokenUsage>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn sources(&self, _token: TokenId, _limit: u32) -> Result<Vec<Source>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn calls(&self, _whose: &Whose, _limit: u32) -> Result<Vec<RecentCall>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn signals(&self, _whose: &Whose, _since: Time, _limit: u32) -> Result<Vec<Signal>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn last_used(&self, _tokens: &[TokenId]) -> Result<Vec<(TokenId, Time)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn novel_sources(&self, _tokens: &[TokenId], _since: Time) -> Result<Vec<NovelSource>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn busy(&self, _query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn fold(&self, _before: Time, _limit: u32) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn forget(&self, _forget: &Forget, _limit: u32) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn record(&self, _tallies: &Tallies) -> Result<(), StoreError> {

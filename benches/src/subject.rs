@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use token_core::{
-    Actor, ActorId, Background, Caller, Ceiling, Credential, CredentialError, Grant, Grants, Keyring, NewToken,
+    Actor, ActorId, Background, Call, Caller, Ceiling, Credential, CredentialError, Grant, Grants, Keyring, NewToken,
     OwnerId, Policy, Refusal, Risk, TokenName, TokenStore, Tokens, Verified,
 };
 
@@ -187,6 +187,10 @@ pub fn verify_cached(tokens: &Tokens, header: &[u8]) -> Option<Result<Verified, 
     tokens.authenticate_cached(credential.as_ref().map_err(|error| *error), caller())
 }
 
+/// What a request to one route of a service says of itself.
+const CALL: Call<'static> =
+    Call { method: "GET", route: Some("/projects/{id}"), client: Some(b"python-requests/2.32.3") };
+
 /// The whole way of a request with a token that is cached: header, verification, scope, and its use counted. Whether it may pass.
 #[inline]
 #[must_use]
@@ -194,7 +198,7 @@ pub fn pass(tokens: &Tokens, header: &[u8]) -> bool {
     let Some(Ok(verified)) = verify_cached(tokens, header) else { return false };
     let allowed = tokens.require::<ProjectsRead>(&verified).is_ok();
     if allowed {
-        tokens.tally_use(&verified);
+        tokens.tally_use(&verified, &CALL);
     }
     allowed
 }

@@ -7,7 +7,7 @@ use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::{App, Error};
 use token_core::Unguarded;
 
-use crate::rejection::{is_refusal, is_rejection};
+use crate::rejection::{refusal_of, refusal_of_error};
 
 /// Asks each of these routes without a credential, and panics unless every one refuses with the 401 of a [`TokenLayer`](crate::TokenLayer)
 /// or of an extractor. For a host's own tests: a route that was added outside of the layer fails here, and not in production.
@@ -43,10 +43,10 @@ where
         let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
         let request = TestRequest::with_uri(path).method(method).to_request();
         match try_call_service(&app, request).await {
-            Ok(done) => unguarded.note(route.as_ref(), done.status().as_u16(), is_refusal(done.response())),
+            Ok(done) => unguarded.note(route.as_ref(), done.status().as_u16(), refusal_of(done.response()).is_some()),
             Err(error) => {
                 let status = error.as_response_error().status_code().as_u16();
-                unguarded.note(route.as_ref(), status, is_rejection(&error));
+                unguarded.note(route.as_ref(), status, refusal_of_error(&error).is_some());
             }
         }
     }

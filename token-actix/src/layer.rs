@@ -14,8 +14,9 @@ use pin_project_lite::pin_project;
 use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, Verified};
 
 use crate::address::caller;
+use crate::call::Called;
 use crate::path::within_scopes;
-use crate::rejection::{is_refusal, is_rejection, respond};
+use crate::rejection::{Refused, refusal_of, refusal_of_error, respond};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -173,7 +174,10 @@ impl Rules {
         self.scopes.iter().try_for_each(|check| check(&self.tokens, token))
     }
 
+    /// Notes the call and answers it.
     fn refuse<B>(&self, request: ServiceRequest, refusal: &Refusal) -> ServiceResponse<EitherBody<B>> {
+        let caller = caller(&request.extensions(), request.peer_addr());
+        self.tokens.tally_refused_call(refusal, caller, &Called::of(&request).call());
         let answer = refusal.answer(self.tokens.realm(), self.tokens.sources());
         request.into_response(respond(answer)).map_into_right_body()
     }
@@ -192,13 +196,17 @@ fn say_if_address_unknown(refusal: &Refusal) {
 struct Use {
     rules: Rc<Rules>,
     token: Verified,
-    counts: bool,
+    called: Called,
+    refused: Option<Refused>,
 }
 
 impl Drop for Use {
     fn drop(&mut self) {
-        if self.counts {
-            self.rules.tokens.tally_use(&self.token);
+        let Use { rules, token, called, refused } = self;
+        match refused {
+            None => rules.tokens.tally_use(token, &called.call()),
+            Some(Refused(Some(reason))) => rules.tokens.tally_refused_use(token, *reason, &called.call()),
+            Some(Refused(None)) => {}
         }
     }
 }
@@ -319,7 +327,8 @@ where
                 StageProjection::Running { response, used } => {
                     let outcome = ready!(response.poll(context));
                     if let Some(mut used) = used.take() {
-                        used.counts = !outcome.as_ref().map_or_else(is_rejection, |done| is_refusal(done.response()));
+                        used.refused =
+                            outcome.as_ref().map_or_else(refusal_of_error, |done| refusal_of(done.response()));
                     }
                     return Poll::Ready(outcome.map(ServiceResponse::map_into_left_body));
                 }
@@ -338,7 +347,8 @@ impl Admission {
             Admission::Verified(token) => Some(token),
         };
         request.extensions_mut().insert(Passed { rules: Rc::clone(rules), token: token.clone() });
-        token.map(|token| Use { rules: Rc::clone(rules), token, counts: true })
+        let called = || Called::of(request);
+        token.map(|token| Use { rules: Rc::clone(rules), token, called: called(), refused: None })
     }
 }
 

@@ -52,6 +52,7 @@
 #![cfg_attr(not(test), warn(clippy::expect_used))]
 
 mod address;
+mod call;
 mod extract;
 mod guarded;
 mod layer;

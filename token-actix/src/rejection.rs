@@ -6,7 +6,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{Error, HttpResponse, ResponseError};
-use token_core::{Answer, CredentialError, Refusal, Tokens};
+use token_core::{Answer, CredentialError, Reason, Refusal, Tokens};
 
 /// Why an extractor did not let a request into its handler. As a response it is an RFC 9457 problem:
 ///
@@ -71,25 +71,31 @@ impl ResponseError for Rejection {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        respond(match &self.0 {
-            Cause::Refused { answer, .. } => answer.clone(),
-            Cause::Uncovered => Answer::not_covered(),
-        })
+        match &self.0 {
+            Cause::Refused { answer, refusal } => {
+                let mut response = respond(answer.clone());
+                response.extensions_mut().insert(Refused(Some(refusal.reason())));
+                response
+            }
+            Cause::Uncovered => respond(Answer::not_covered()),
+        }
     }
 }
 
-/// On a response: it refuses the request, so the token was not used.
+/// On a response: it refuses the request, so the token was not used. An extractor says why; what another middleware refuses it has noted
+/// itself.
 #[derive(Debug, Clone, Copy)]
-struct Refused;
+pub(crate) struct Refused(pub(crate) Option<Reason>);
 
 /// Whether a response is a refusal of ours, made by an extractor or by another middleware further in.
-pub(crate) fn is_refusal<B>(response: &HttpResponse<B>) -> bool {
-    response.extensions().get::<Refused>().is_some()
+pub(crate) fn refusal_of<B>(response: &HttpResponse<B>) -> Option<Refused> {
+    response.extensions().get().copied()
 }
 
 /// Whether an error becomes one.
-pub(crate) fn is_rejection(error: &Error) -> bool {
-    error.as_error::<Rejection>().is_some()
+pub(crate) fn refusal_of_error(error: &Error) -> Option<Refused> {
+    let rejection: &Rejection = error.as_error()?;
+    Some(Refused(rejection.refusal().map(Refusal::reason)))
 }
 
 /// The core writes nothing but statuses that HTTP knows.
@@ -99,7 +105,7 @@ pub(crate) fn status(code: u16) -> StatusCode {
 
 pub(crate) fn respond(answer: Answer) -> HttpResponse {
     let mut response = write(answer.status, answer.headers, answer.body);
-    response.extensions_mut().insert(Refused);
+    response.extensions_mut().insert(Refused(None));
     response
 }
 

@@ -9,6 +9,7 @@ use http::Extensions;
 use http::request::Parts;
 use token_core::{Refusal, Resources, Scope, Tokens, Verified};
 
+use crate::call::route;
 use crate::layer::Passed;
 use crate::rejection::Rejection;
 
@@ -143,23 +144,12 @@ fn passed<T>(parts: &Parts) -> Result<&Passed, Rejection> {
         tracing::error!(
             extractor = type_name::<T>(),
             method = %parts.method,
-            route = route(parts),
+            route = route(&parts.extensions),
             "a handler asks for a token on a route that no TokenLayer covers, or that one lets through by `except`; put the \
              layer behind the routes: Router::new().route(..).route_layer(TokenLayer::required(&tokens))"
         );
         Rejection::uncovered()
     })
-}
-
-/// The route's template; never the path of the request, which is the client's text.
-#[cfg(feature = "axum")]
-fn route(parts: &Parts) -> Option<&str> {
-    parts.extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
-}
-
-#[cfg(not(feature = "axum"))]
-fn route(_parts: &Parts) -> Option<&str> {
-    None
 }
 
 macro_rules! extractor {

@@ -16,7 +16,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::address::caller;
-use crate::rejection::{is_refusal, respond};
+use crate::call::{Called, call};
+use crate::rejection::{Refused, refusal_of, respond};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -170,13 +171,17 @@ fn say_if_address_unknown(refusal: &Refusal) {
 struct Use {
     rules: Arc<Rules>,
     token: Verified,
-    counts: bool,
+    called: Called,
+    refused: Option<Refused>,
 }
 
 impl Drop for Use {
     fn drop(&mut self) {
-        if self.counts {
-            self.rules.tokens.tally_use(&self.token);
+        let Use { rules, token, called, refused } = self;
+        match refused {
+            None => rules.tokens.tally_use(token, &called.call()),
+            Some(Refused(Some(reason))) => rules.tokens.tally_refused_use(token, *reason, &called.call()),
+            Some(Refused(None)) => {}
         }
     }
 }
@@ -217,10 +222,12 @@ where
         }
         match self.rules.admit_at_once(request.headers(), request.extensions()) {
             Some(Ok(admission)) => {
-                let used = admission.note(&self.rules, request.extensions_mut());
+                let used = admission.note(&self.rules, &mut request);
                 return TokenFuture { stage: Stage::Running { response: self.inner.call(request), used } };
             }
             Some(Err(refusal)) => {
+                let call = call(request.method(), request.headers(), request.extensions());
+                self.rules.tokens.tally_refused_call(&refusal, caller(request.extensions()), &call);
                 return TokenFuture { stage: Stage::Refused { refusal, rules: Arc::clone(&self.rules) } };
             }
             None => {}
@@ -234,6 +241,10 @@ where
             let rules = Arc::clone(&rules);
             async move {
                 let admission = rules.admit(&parts).await;
+                if let Err(refusal) = &admission {
+                    let call = call(&parts.method, &parts.headers, &parts.extensions);
+                    rules.tokens.tally_refused_call(refusal, caller(&parts.extensions), &call);
+                }
                 (parts, admission)
             }
         });
@@ -280,20 +291,21 @@ where
             let next = match stage.as_mut().project() {
                 StageProjection::Refused { refusal, rules } => return Poll::Ready(Ok(refuse(refusal, rules))),
                 StageProjection::Verifying { verification, rules, waiting } => {
-                    let (mut parts, admission) = ready!(verification.as_mut().poll(context));
+                    let (parts, admission) = ready!(verification.as_mut().poll(context));
                     let admission = match admission {
                         Ok(admission) => admission,
                         Err(refusal) => return Poll::Ready(Ok(refuse(&refusal, rules))),
                     };
-                    let used = admission.note(rules, &mut parts.extensions);
                     // Taken once: the verification is over, and is not polled again.
                     let Some((mut inner, body)) = waiting.take() else { return Poll::Pending };
-                    Stage::Running { response: inner.call(Request::from_parts(parts, body)), used }
+                    let mut request = Request::from_parts(parts, body);
+                    let used = admission.note(rules, &mut request);
+                    Stage::Running { response: inner.call(request), used }
                 }
                 StageProjection::Running { response, used } => {
                     let outcome = ready!(response.poll(context));
                     if let Some(mut used) = used.take() {
-                        used.counts = !outcome.as_ref().is_ok_and(|response| is_refusal(response.extensions()));
+                        used.refused = outcome.as_ref().ok().and_then(|response| refusal_of(response.extensions()));
                     }
                     return Poll::Ready(outcome);
                 }
@@ -309,14 +321,17 @@ fn refuse<R: From<String>>(refusal: &Refusal, rules: &Rules) -> Response<R> {
 
 impl Admission {
     /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
-    fn note(self, rules: &Arc<Rules>, extensions: &mut Extensions) -> Option<Use> {
+    fn note<B>(self, rules: &Arc<Rules>, request: &mut Request<B>) -> Option<Use> {
         let token = match self {
             Admission::Before => return None,
             Admission::Anonymous => None,
             Admission::Verified(token) => Some(token),
         };
-        extensions.insert(Passed { tokens: rules.tokens.clone(), token: token.clone() });
-        token.map(|token| Use { rules: Arc::clone(rules), token, counts: true })
+        request.extensions_mut().insert(Passed { tokens: rules.tokens.clone(), token: token.clone() });
+        token.map(|token| {
+            let called = Called::of(request.method(), request.headers(), request.extensions());
+            Use { rules: Arc::clone(rules), token, called, refused: None }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use axum_core::response::{IntoResponse, Response};
 use http::{Extensions, HeaderName, HeaderValue, StatusCode};
-use token_core::{Answer, CredentialError, Refusal, Tokens};
+use token_core::{Answer, CredentialError, Reason, Refusal, Tokens};
 
 /// Why an extractor did not let a request into its handler. As a response it is an RFC 9457 problem:
 ///
@@ -62,20 +62,25 @@ impl std::error::Error for Rejection {}
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        respond(match self.0 {
-            Cause::Refused { answer, .. } => answer,
-            Cause::Uncovered => Answer::not_covered(),
-        })
+        match self.0 {
+            Cause::Refused { answer, refusal } => {
+                let mut response: Response = respond(answer);
+                response.extensions_mut().insert(Refused(Some(refusal.reason())));
+                response
+            }
+            Cause::Uncovered => respond(Answer::not_covered()),
+        }
     }
 }
 
-/// On a response: it refuses the request, so the token was not used.
+/// On a response: it refuses the request, so the token was not used. An extractor says why; what another layer refuses it has noted
+/// itself.
 #[derive(Debug, Clone, Copy)]
-struct Refused;
+pub(crate) struct Refused(pub(crate) Option<Reason>);
 
 /// Whether a response is a refusal of ours, made by an extractor or by another layer further in.
-pub(crate) fn is_refusal(extensions: &Extensions) -> bool {
-    extensions.get::<Refused>().is_some()
+pub(crate) fn refusal_of(extensions: &Extensions) -> Option<Refused> {
+    extensions.get().copied()
 }
 
 pub(crate) fn respond<R: From<String>>(answer: Answer) -> http::Response<R> {
@@ -87,6 +92,6 @@ pub(crate) fn respond<R: From<String>>(answer: Answer) -> http::Response<R> {
             response.headers_mut().append(HeaderName::from_static(name), value);
         }
     }
-    response.extensions_mut().insert(Refused);
+    response.extensions_mut().insert(Refused(None));
     response
 }

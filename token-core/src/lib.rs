@@ -119,7 +119,7 @@ mod vectors;
 
 pub use actor::Actor;
 pub use answer::{Answer, Realm, RealmError};
-pub use audit::AuditSink;
+pub use audit::{AuditSink, NdjsonSink, TracingSink};
 pub use bearer::{Credential, CredentialError, Sources};
 pub use ceiling::{Ceilings, NoCeilings};
 pub use change::{Change, ChangeId, Committed, Fingerprint, LongerLife, Outcome, OwnerGuard, Standing, Write};

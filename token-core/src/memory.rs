@@ -376,7 +376,11 @@ impl TokenStore for MemoryStore {
 
     async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {
         let state = self.lock();
-        Ok(query.tokens.iter().filter_map(|token| state.usage.busy(*token, query)).collect())
+        Ok(query
+            .tokens
+            .iter()
+            .filter_map(|token| state.usage.busy(*token, state.tokens.get(token)?.unverified().created_at, query))
+            .collect())
     }
 
     async fn fold(&self, before: Time, limit: u32) -> Result<u64, StoreError> {

@@ -155,6 +155,8 @@ pub struct Refusal {
     /// The token that was presented, if it is one of ours, and the moment that it was judged by. Boxed, so that what is refused
     /// for nothing of ours stays small.
     of: Option<Box<(TokenId, Time)>>,
+    /// Whether the secret was shown to be known: only then it counts for its token.
+    proven: bool,
     issuer: Option<ServiceId>,
     receipt: OnceLock<Box<Option<Receipt>>>,
 }
@@ -165,13 +167,23 @@ impl Refusal {
     }
 
     pub(crate) fn without_receipt(reason: Reason) -> Refusal {
-        Refusal { reason, needed: None, of: None, issuer: None, receipt: OnceLock::new() }
+        Refusal { reason, needed: None, of: None, proven: false, issuer: None, receipt: OnceLock::new() }
     }
 
     /// Of a token that is ours, at a moment that was judged by.
     pub(crate) fn of(mut self, token: TokenId, at: Time) -> Refusal {
         self.of = Some(Box::new((token, at)));
         self
+    }
+
+    /// By whoever knows the secret.
+    pub(crate) fn proven(self, proven: bool) -> Refusal {
+        Refusal { proven, ..self }
+    }
+
+    /// The token that this refusal counts for, and when.
+    pub(crate) fn counts_for(&self) -> Option<(TokenId, Time)> {
+        self.of.as_deref().copied().filter(|_| self.proven)
     }
 
     pub(crate) fn needing(mut self, scope: &'static str) -> Refusal {

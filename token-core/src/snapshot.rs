@@ -10,7 +10,7 @@ use crate::keyring::{KeyIndex, Keyring};
 use crate::marks::{Begun, Place};
 use crate::network::Networks;
 use crate::refusal::Reason;
-use crate::scope::{Catalog, Rights};
+use crate::scope::{Catalog, Exercised, Rights};
 use crate::seal::BrokenSeal;
 use crate::secret::{Digest, Generation, Selector};
 use crate::store::Loaded;
@@ -44,6 +44,8 @@ pub(crate) struct Snapshot {
     /// The token's grants under its owner's ceiling.
     pub(crate) rights: Rights,
     pub(crate) catalog: Arc<Catalog>,
+    /// What was asked for of these rights, and had.
+    pub(crate) exercised: Exercised,
     /// Each is asked for once for each snapshot.
     pub(crate) refresh: Once,
     pub(crate) redigest: Once,
@@ -162,6 +164,7 @@ impl Snapshot {
             owner,
             rights: rights.unwrap_or_default(),
             catalog: Arc::clone(catalog),
+            exercised: Exercised::default(),
             refresh: Once::default(),
             redigest: Once::default(),
         }

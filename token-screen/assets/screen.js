@@ -27,6 +27,8 @@
     addEventListener("pagehide", () => {
       for (const field of all("[data-secret]")) field.value = "";
     });
+    // It comes back as the list.
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
   }
 
   // A summary of faults takes the focus, wherever it is on the page.

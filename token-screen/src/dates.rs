@@ -32,7 +32,13 @@ pub(crate) struct Dates {
 
 impl Dates {
     pub(crate) fn moment(&self, at: Time) -> Moment {
-        Moment { iso: at.to_string(), exact: self.exact(at), relative: self.relative(at) }
+        Moment { iso: Dates::iso(at), exact: self.exact(at), relative: self.relative(at) }
+    }
+
+    /// To the second, which is all that HTML reads of a moment.
+    fn iso(at: Time) -> String {
+        let second = at.as_micros() - at.as_micros() % 1_000_000;
+        Time::from_micros(second).unwrap_or(at).to_string()
     }
 
     pub(crate) fn exact(&self, at: Time) -> String {
@@ -93,7 +99,7 @@ pub(crate) fn duration(span: Duration) -> String {
 pub(crate) fn exact_duration(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
-        0 => w::NOT_AT_ALL.to_owned(),
+        0 => w::ENDS_NOW.to_owned(),
         _ if seconds.is_multiple_of(DAY) && seconds > DAY => w::days(seconds / DAY),
         _ if seconds.is_multiple_of(HOUR) => w::hours(seconds / HOUR),
         _ if seconds.is_multiple_of(MINUTE) => w::minutes(seconds / MINUTE),
@@ -119,6 +125,7 @@ mod tests {
         assert_eq!(relative("2027-01-30T12:00:00Z"), "1 day ago");
         assert_eq!(relative("2027-02-03T13:00:00Z"), "in 3 days");
         assert_eq!(relative("2026-10-01T02:00:00Z"), "30 Sep 2026");
+        assert_eq!(dates.moment("2027-01-31T11:59:18.5Z".parse().unwrap()).iso, "2027-01-31T11:59:18Z");
         assert_eq!(dates.exact("2027-01-31T12:00:00Z".parse().unwrap()), "31 Jan 2027, 07:00 EST");
     }
 

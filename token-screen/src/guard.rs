@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use token_core::{Actor, ActorId, Ceiling, Credential, CredentialError, Refusal, TokenId, Tokens, Verified};
+use token_core::{Actor, ActorId, Call, Ceiling, Credential, CredentialError, Refusal, TokenId, Tokens, Verified};
 
 use crate::api;
 use crate::http::{Request, Response};
@@ -64,7 +64,7 @@ pub(crate) async fn admit(
             _ => return Ok(Access::Presented(token)),
         };
         check(tokens, &token).map_err(refused)?;
-        tokens.tally_use(&token);
+        tokens.tally_use(&token, &call(route, request));
         return Ok(Access::Program(token));
     }
     match visitor {
@@ -85,10 +85,15 @@ pub(crate) async fn admit(
             let token = tokens.authenticate(credential(tokens, request), request.caller).await.map_err(refused)?;
             check_token(management, route, &token)?;
             let actor = itself(tokens, &token).await?;
-            tokens.tally_use(&token);
+            tokens.tally_use(&token, &call(route, request));
             Ok(Access::Itself(actor, token.token_id()))
         }
     }
+}
+
+/// What is called, for the usage of the token.
+pub(crate) fn call<'a>(route: &'a Route, request: &'a Request) -> Call<'a> {
+    Call { method: &request.method, route: Some(route.path), client: request.header("user-agent").next() }
 }
 
 fn credential<'a>(tokens: &Tokens, request: &'a Request) -> Result<Credential<'a>, CredentialError> {

@@ -15,7 +15,7 @@ pub(crate) const TO_THE_LIST: &str = "All tokens";
 
 // Moments and durations.
 pub(crate) const NOW: &str = "now";
-pub(crate) const NOT_AT_ALL: &str = "not at all";
+pub(crate) const ENDS_NOW: &str = "ends now";
 
 pub(crate) fn seconds(count: u64) -> String {
     format!("{count} s")
@@ -181,11 +181,16 @@ pub(crate) fn curl(screen: &Screen, value: &str) -> String {
 
 // Permissions.
 pub(crate) const EVERYTHING: &str = "Everything";
-pub(crate) const READ_AND_WRITE: &str = "Read and write";
+
 pub(crate) const FULL_ACCESS: &str = "Full access";
 pub(crate) const FULL_ACCESS_TITLE: &str = "Everything that there is, on every resource";
 pub(crate) const NO_PERMISSIONS: &str = "None";
 pub(crate) const NO_LONGER_OFFERED: &str = "The service no longer knows this scope, so it allows nothing";
+
+/// A step beyond reading.
+pub(crate) fn read_and(action: &str) -> String {
+    format!("Read and {action}")
+}
 
 pub(crate) fn permission(label: &str, word: &str, limited: Option<usize>) -> String {
     let word = word.to_lowercase();
@@ -249,6 +254,10 @@ pub(crate) const NEVER_EXPIRES: &str = "never expires.";
 
 pub(crate) fn needs_attention(count: String) -> String {
     format!("Needs attention ({count})")
+}
+
+pub(crate) fn more(count: usize) -> String {
+    format!("{count} more")
 }
 
 pub(crate) fn used_after(count: &str, what: &str, ago: &str) -> String {
@@ -479,7 +488,6 @@ pub(crate) fn revoked_since(when: &str) -> String {
 
 // One token.
 pub(crate) const SIGNALS: &str = "Suspicious";
-pub(crate) const LAST_YEAR: &str = "The last year";
 pub(crate) const REQUESTS: &str = "requests";
 pub(crate) const SCOPES_USED: &str = "Granted and used";
 pub(crate) const IMPLIED: &str = " (implied)";
@@ -500,6 +508,10 @@ pub(crate) const CHAIN_UNKNOWN: &str =
 pub(crate) const REVOKED_EVENT: &str = "Revoked";
 pub(crate) const RESEALED_EVENT: &str = "Vouched for by an operator";
 pub(crate) const UNREADABLE_EVENT: &str = "An event that this version can’t read";
+
+pub(crate) fn last_days(days: u32) -> String {
+    if days == 365 { "The last year".to_owned() } else { format!("The last {days} days") }
+}
 
 pub(crate) fn generation(number: u32) -> String {
     format!("value {number}")

@@ -169,10 +169,9 @@ impl UsageRows {
             let CallTally { token, at, method, route, refused, address, .. } = call.clone();
             Some(RecentCall { at, token, name: name(token)?, method, route, refused, address })
         };
-        let mut calls: Vec<RecentCall> =
-            self.calls.values().filter(|call| whose(call.token)).filter_map(shown).collect();
-        calls.sort_by_key(|call| std::cmp::Reverse(call.at));
-        calls
+        let mut calls: Vec<&CallTally> = self.calls.values().filter(|call| whose(call.token)).collect();
+        calls.sort_by_key(|call| std::cmp::Reverse((call.at, call.token, call.slot)));
+        calls.into_iter().filter_map(shown).collect()
     }
 
     pub(super) fn signals(
@@ -187,7 +186,7 @@ impl UsageRows {
         };
         let signals = self.signals.values().filter(|signal| signal.last >= since && whose(signal.token));
         let mut signals: Vec<Signal> = signals.filter_map(shown).collect();
-        signals.sort_by_key(|signal| std::cmp::Reverse(signal.last));
+        signals.sort_by(|a, b| (b.last, b.token, b.kind, &b.subject).cmp(&(a.last, a.token, a.kind, &a.subject)));
         signals
     }
 
@@ -198,7 +197,7 @@ impl UsageRows {
         novel.map(|source| NovelSource { token, began, source }).collect()
     }
 
-    pub(super) fn busy(&self, token: TokenId, query: &BusyQuery<'_>) -> Option<Busy> {
+    pub(super) fn busy(&self, token: TokenId, created_at: Time, query: &BusyQuery<'_>) -> Option<Busy> {
         let sum = |hour: Time| hour == query.hour;
         let before = |hour: Time| hour >= query.since && hour < query.hour;
         let uses = || self.hours.iter().filter(|((used, ..), _)| *used == token).map(|((_, hour, _), n)| (*hour, *n));
@@ -206,6 +205,7 @@ impl UsageRows {
             || self.refusals.iter().filter(|((used, ..), _)| *used == token).map(|((_, hour, _), n)| (*hour, *n));
         let busy = Busy {
             token,
+            created_at,
             uses: uses().filter(|(hour, _)| sum(*hour)).map(|(_, count)| count).sum(),
             refusals: refusals().filter(|(hour, _)| sum(*hour)).map(|(_, count)| count).sum(),
             uses_before: uses().filter(|(hour, _)| before(*hour)).map(|(_, count)| count).max().unwrap_or(0),

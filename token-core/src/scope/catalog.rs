@@ -1,6 +1,7 @@
 //! The catalog: a host's scopes, declared once.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 
@@ -125,6 +126,24 @@ impl ScopeSet {
         let mut words = self.0;
         words.iter_mut().zip(other.0).for_each(|(word, other)| *word = combine(*word, other));
         ScopeSet(words)
+    }
+}
+
+/// Scopes that were exercised, noted by many at once. Looked at before it is written: all but the first leave the cache line to those
+/// who read.
+#[derive(Debug, Default)]
+pub(crate) struct Exercised([AtomicU64; SCOPES_MAX / 64]);
+
+impl Exercised {
+    pub(crate) fn note(&self, scope: ScopeIndex) {
+        let (word, bit) = (&self.0[usize::from(scope.0 / 64)], 1 << (scope.0 % 64));
+        if word.load(Ordering::Relaxed) & bit == 0 {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn so_far(&self) -> ScopeSet {
+        ScopeSet(self.0.each_ref().map(|word| word.load(Ordering::Relaxed)))
     }
 }
 

@@ -5,6 +5,7 @@ mod grant;
 mod rights;
 
 pub use catalog::{Catalog, CatalogError, Risk, Scope, ScopeDef};
+pub(crate) use catalog::{Exercised, ScopeIndex, ScopeSet};
 pub use grant::{Grant, GrantError, Grants, ResourceSet, Resources, ScopeName};
 pub use rights::Ceiling;
 pub(crate) use rights::Rights;

@@ -11,12 +11,13 @@ use futures_timer::Delay;
 use tracing::Instrument;
 
 use crate::audit::AuditSink;
+use crate::clock::Time;
 use crate::counters;
 use crate::event::Subject;
 use crate::hook::caught_within;
 use crate::store::{Delivery, Fault, StoreError};
 use crate::tally::Tally;
-use crate::usage::Tallies;
+use crate::usage::{SignalTally, Tallies};
 
 use super::Tokens;
 use super::follow::{Follower, Told};
@@ -26,6 +27,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the feed is left alone when it told of nothing, and when it failed.
 const FEED_PAUSE: Duration = Duration::from_millis(10);
 const FEED_RETRY: Duration = Duration::from_millis(250);
+/// How often it is asked whether stored usage is to be looked after: by the clock of the service, which may be set.
+const TEND_LOOK: Duration = Duration::from_secs(60);
 /// Events taken at once, and how long they are kept from other nodes meanwhile.
 const DELIVERY_BATCH: u32 = 100;
 const DELIVERY_LEASE: Duration = Duration::from_secs(30);
@@ -55,19 +58,21 @@ struct Worker {
     tokens: Tokens,
     sink: Option<Arc<dyn AuditSink>>,
     follower: Arc<async_lock::Mutex<Follower>>,
+    /// When stored usage was last looked after.
+    tended: Arc<async_lock::Mutex<Option<Time>>>,
 }
 
 impl Background {
     pub(super) fn new(tokens: Tokens, sink: Option<Arc<dyn AuditSink>>) -> Background {
         Background {
-            worker: Worker { tokens, sink, follower: Arc::default() },
+            worker: Worker { tokens, sink, follower: Arc::default(), tended: Arc::default() },
             running: None,
             turned: AtomicBool::new(false),
         }
     }
 
     /// One round by hand, for tests and for hosts without a runtime: stores the usage counted so far, notices what others have
-    /// changed since the round before, refreshes what is due, and delivers the events that wait.
+    /// changed since the round before, refreshes what is due, delivers the events that wait, and looks after stored usage once an hour.
     ///
     /// # Errors
     /// [`StoreError`] if the store failed in any of that; usage is kept for the next round. A failing sink is logged, and its event is
@@ -111,10 +116,10 @@ impl Tokens {
     /// [`StoreError`] if the store failed; the counts are kept.
     pub async fn flush(&self) -> Result<(), StoreError> {
         let inner = &*self.0;
-        let _flushing = inner.flushing.lock().await;
+        let mut watch = inner.flushing.lock().await;
         inner.counters.publish();
         counters::sizes(inner.cache.len(), inner.loads.waited_for());
-        let (tallies, dropped) = inner.tally.take();
+        let (tallies, dropped) = inner.tally.take(&inner.catalog);
         if dropped > 0 {
             counters::dropped(dropped);
             tracing::warn!(dropped, "usage came faster than it could be stored; some counts were dropped");
@@ -122,7 +127,14 @@ impl Tokens {
         if tallies.is_empty() {
             return Ok(());
         }
-        let unwritten = Unwritten { tally: &inner.tally, tallies };
+        let mut unwritten = Unwritten { tally: &inner.tally, tallies };
+        let rules = watch.rules(inner).await.signals;
+        match watch.woken(inner, &unwritten.tallies, &rules).await {
+            Ok(woken) => unwritten.tallies.signals.extend(woken),
+            Err(error) => {
+                tracing::warn!(error = %error, "it can't be seen which tokens were dormant; their usage is stored all the same");
+            }
+        }
         let Tallies { uses, refusals, redigests, .. } = &unwritten.tallies;
         let span =
             tracing::debug_span!("flush", uses = uses.len(), refusals = refusals.len(), redigests = redigests.len());
@@ -130,11 +142,23 @@ impl Tokens {
         if recorded.as_ref().is_err_and(|error| error.fault() == Fault::OutcomeUnknown) {
             // Rather too few than twice as many.
             tracing::warn!("it is not known whether usage was stored; it is not stored again");
-            unwritten.written();
+            drop(unwritten.written());
             return recorded;
         }
         recorded?;
-        unwritten.written();
+        let tallies = unwritten.written();
+        let signals = watch.stored(inner, &tallies, &rules).await?;
+        let all = tallies.signals.iter().chain(&signals);
+        all.for_each(|signal| {
+            let SignalTally { token, kind, subject, count, .. } = signal;
+            tracing::info!(%token, signal = %kind, subject, count, "suspicious usage");
+        });
+        if signals.is_empty() {
+            return Ok(());
+        }
+        let unwritten = Unwritten { tally: &inner.tally, tallies: Tallies { signals, ..Tallies::default() } };
+        inner.store.record(&unwritten.tallies).await?;
+        drop(unwritten.written());
         Ok(())
     }
 }
@@ -146,8 +170,8 @@ struct Unwritten<'a> {
 }
 
 impl Unwritten<'_> {
-    fn written(mut self) {
-        self.tallies = Tallies::default();
+    fn written(mut self) -> Tallies {
+        std::mem::take(&mut self.tallies)
     }
 }
 
@@ -165,11 +189,12 @@ impl Worker {
         let mut flushing = pin!(self.keep_flushing());
         let mut refreshing = pin!(self.keep_refreshing());
         let mut following = pin!(self.keep_following(&changed));
+        let mut tending = pin!(self.keep_tending());
         let mut delivering = pin!(self.keep_delivering(&changed));
         poll_fn(|context| {
             // None of them ever ends. The last looks at what the one before it has left.
-            let parts: [Pin<&mut (dyn Future<Output = ()> + Send)>; 4] =
-                [flushing.as_mut(), refreshing.as_mut(), following.as_mut(), delivering.as_mut()];
+            let parts: [Pin<&mut (dyn Future<Output = ()> + Send)>; 5] =
+                [flushing.as_mut(), refreshing.as_mut(), tending.as_mut(), following.as_mut(), delivering.as_mut()];
             for part in parts {
                 if part.poll(context).is_ready() {
                     return Poll::Ready(());
@@ -195,6 +220,17 @@ impl Worker {
             Delay::new(tick).await;
             report(inner.refresh().await);
         }
+    }
+
+    async fn keep_tending(&self) {
+        loop {
+            report(self.tend().await);
+            Delay::new(TEND_LOOK).await;
+        }
+    }
+
+    async fn tend(&self) -> Result<(), StoreError> {
+        self.tokens.0.tend(&mut *self.tended.lock().await).await
     }
 
     async fn keep_following(&self, changed: &AtomicBool) {
@@ -234,7 +270,8 @@ impl Worker {
             Some(sink) => self.deliver(&**sink).await,
             None => Ok(()),
         };
-        flushed.and(followed).and(refreshed).and(delivered)
+        let tended = self.tend().await;
+        flushed.and(followed).and(refreshed).and(delivered).and(tended)
     }
 
     async fn deliver(&self, sink: &dyn AuditSink) -> Result<(), StoreError> {

@@ -277,7 +277,7 @@ impl Builder<Keyring> {
             loads: Loads::new(LOADS),
             counters: Counters::default(),
             tally: Tally::default(),
-            flushing: async_lock::Mutex::new(()),
+            flushing: async_lock::Mutex::default(),
             realm,
             sources: choices.sources,
         };

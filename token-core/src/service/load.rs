@@ -17,7 +17,7 @@ use crate::secret::Selector;
 use crate::snapshot::{Dated, Making, Shared, Snapshot};
 use crate::store::{Fault, Loaded, StoreError};
 
-use super::verify::{Caller, Verified};
+use super::verify::{Caller, Presented, Verified};
 use super::{Inner, Tokens};
 
 /// What a load says of one selector. An error is everybody's who waits, and nobody's who comes later.
@@ -55,6 +55,7 @@ impl Tokens {
             Verdict::Wrong | Verdict::Unknown => Err(Reason::WrongVerifier),
             Verdict::UnknownKey => Err(row.without_key(inner.clock.now())),
         };
+        let proven = made.is_ok();
         let now = inner.clock.reading();
         let accepted = made.and_then(|made| {
             // Where the host does not answer, what is dead anyway is refused as that.
@@ -67,7 +68,10 @@ impl Tokens {
                 inner.counters.accepted_on_miss();
                 Ok(self.verified(parsed, Held::Shared(Arc::clone(&made.snapshot)), now.wall, caller))
             }
-            Err(reason) => Err(self.refused_token(reason, token, now.wall, None)),
+            Err(reason) => {
+                let address = caller.address;
+                Err(self.refused_token(reason, Presented { token, at: now.wall, address, proven }, None))
+            }
         }
     }
 }

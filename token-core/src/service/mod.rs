@@ -13,8 +13,10 @@ mod plan;
 mod read;
 mod refresh;
 mod registry;
+mod tend;
 mod usage;
 mod verify;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +42,7 @@ use crate::tally::Tally;
 use crate::text::OwnerId;
 
 use load::Answer;
+use watch::Watch;
 
 pub use background::Background;
 pub use builder::{BuildError, Builder, NoKeyring};
@@ -73,7 +76,7 @@ struct Inner {
     counters: Counters,
     tally: Tally,
     /// Held while usage is stored, so that a flush at shutdown waits for one that is under way.
-    flushing: async_lock::Mutex<()>,
+    flushing: async_lock::Mutex<Watch>,
     realm: Realm,
     sources: Sources,
 }

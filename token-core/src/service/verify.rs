@@ -10,12 +10,13 @@ use crate::keyring::KeyIndex;
 use crate::near::Held;
 use crate::receipt::Receipt;
 use crate::refusal::{Reason, Refusal};
-use crate::scope::{Resources, Scope, ScopeDef};
+use crate::scope::{Resources, Rights, Scope, ScopeDef, ScopeIndex};
 use crate::secret::Selector;
 use crate::snapshot::Snapshot;
+use crate::tally::{Refused, Used};
 use crate::text::{OwnerId, TokenName};
 use crate::token::TokenId;
-use crate::usage::{LastUse, Redigest};
+use crate::usage::{Call, Redigest};
 
 use super::{Inner, Tokens};
 
@@ -39,6 +40,15 @@ impl Caller {
 enum Found<'a> {
     Answer(Result<Verified, Refusal>),
     Miss(Parsed<'a>),
+}
+
+/// A token of ours as it was presented.
+pub(super) struct Presented {
+    pub(super) token: TokenId,
+    pub(super) at: Time,
+    pub(super) address: Option<IpAddr>,
+    /// Whether the secret was right.
+    pub(super) proven: bool,
 }
 
 /// A token that was verified for one request.
@@ -174,7 +184,9 @@ impl Tokens {
             }
             Err(reason) => {
                 inner.counters.refused_on_hit();
-                Err(self.refused_token(reason, snapshot.token, now.wall, None))
+                let presented =
+                    Presented { token: snapshot.token, at: now.wall, address: caller.address, proven: right };
+                Err(self.refused_token(reason, presented, None))
             }
         })
     }
@@ -212,18 +224,17 @@ impl Tokens {
         Refusal::new(reason, self.0.id)
     }
 
-    /// A refusal of a token of ours, which is tallied.
-    pub(super) fn refused_token(
-        &self,
-        reason: Reason,
-        token: TokenId,
-        at: Time,
-        needed: Option<&'static str>,
-    ) -> Refusal {
+    /// A refusal of a token of ours, which is tallied if it was presented by someone who knows its secret: what strangers do leaves no
+    /// rows.
+    pub(super) fn refused_token(&self, reason: Reason, presented: Presented, needed: Option<&'static str>) -> Refusal {
+        let Presented { token, at, address, proven } = presented;
         self.0.counters.refused(reason);
-        self.0.tally.refused(token, reason, at);
+        if proven {
+            self.0.tally.refused(&Refused { token, reason, at, address });
+        }
         tracing::debug!(%reason, %token, needed, "request refused");
-        needed.into_iter().fold(Refusal::new(reason, self.0.id).of(token, at), Refusal::needing)
+        let refusal = Refusal::new(reason, self.0.id).of(token, at).proven(proven);
+        needed.into_iter().fold(refusal, Refusal::needing)
     }
 
     /// Checks that a verified token has the scope on every resource. A refusal is tallied here.
@@ -231,7 +242,7 @@ impl Tokens {
     /// # Errors
     /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
     pub fn require<S: Scope>(&self, token: &Verified) -> Result<(), Refusal> {
-        self.require_that::<S>(token, token.allows_everywhere::<S>())
+        self.require_that::<S, _>(token, |rights, scope| rights.allows_everywhere(scope).then_some(()))
     }
 
     /// Checks that a verified token has the scope on this resource. A refusal is tallied here.
@@ -239,7 +250,7 @@ impl Tokens {
     /// # Errors
     /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
     pub fn require_on<S: Scope>(&self, token: &Verified, resource: &str) -> Result<(), Refusal> {
-        self.require_that::<S>(token, token.allows::<S>(resource))
+        self.require_that::<S, _>(token, |rights, scope| rights.allows(scope, resource).then_some(()))
     }
 
     /// Checks that a verified token has the scope on some resource, and says on which. A refusal is tallied here.
@@ -247,23 +258,44 @@ impl Tokens {
     /// # Errors
     /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
     pub fn require_some<S: Scope>(&self, token: &Verified) -> Result<Resources, Refusal> {
-        self.require_that::<S>(token, token.resources::<S>().is_some())?;
-        token.resources::<S>().ok_or_else(|| self.lacking(token, &S::DEF))
+        self.require_that::<S, _>(token, Rights::resources)
     }
 
     /// As [`require`](Tokens::require), of a scope by its name, such as one that an operator wrote into a proxy's configuration. `None`
     /// if the catalog does not declare it.
     pub fn require_named(&self, token: &Verified, scope: &str) -> Option<Result<(), Refusal>> {
         let def = self.catalog().scopes().iter().find(|def| def.name == scope)?;
-        let ours = Arc::ptr_eq(&token.snapshot.catalog, &self.0.catalog);
-        let holds = ours && token.scopes().any(|held| held == scope);
-        Some(if holds { Ok(()) } else { Err(self.lacking(token, def)) })
+        let everywhere = |rights: &Rights, scope| rights.allows_everywhere(scope).then_some(());
+        Some(self.require_defined(token, def, everywhere))
     }
 
-    fn require_that<S: Scope>(&self, token: &Verified, holds: bool) -> Result<(), Refusal> {
+    #[inline]
+    fn require_that<S: Scope, T>(
+        &self,
+        token: &Verified,
+        holds: impl FnOnce(&Rights, ScopeIndex) -> Option<T>,
+    ) -> Result<T, Refusal> {
+        self.require_defined(token, &S::DEF, holds)
+    }
+
+    #[inline]
+    fn require_defined<T>(
+        &self,
+        token: &Verified,
+        def: &ScopeDef,
+        holds: impl FnOnce(&Rights, ScopeIndex) -> Option<T>,
+    ) -> Result<T, Refusal> {
+        let snapshot = &*token.snapshot;
         // What another service has verified is nothing here.
-        let ours = Arc::ptr_eq(&token.snapshot.catalog, &self.0.catalog);
-        if holds && ours { Ok(()) } else { Err(self.lacking(token, &S::DEF)) }
+        let ours = Arc::ptr_eq(&snapshot.catalog, &self.0.catalog);
+        let scope = snapshot.catalog.index(def.name).filter(|_| ours);
+        match scope.and_then(|scope| Some((scope, holds(&snapshot.rights, scope)?))) {
+            Some((scope, held)) => {
+                snapshot.exercised.note(scope);
+                Ok(held)
+            }
+            None => Err(self.lacking(token, def)),
+        }
     }
 
     fn lacking(&self, token: &Verified, scope: &ScopeDef) -> Refusal {
@@ -273,19 +305,38 @@ impl Tokens {
                 "a route needs a scope that the catalog does not declare; nothing is allowed there"
             );
         }
-        let id = token.snapshot.token;
-        self.refused_token(Reason::InsufficientScope, id, token.at, Some(scope.name))
+        let Verified { snapshot, at, address } = token;
+        let presented = Presented { token: snapshot.token, at: *at, address: *address, proven: true };
+        self.refused_token(Reason::InsufficientScope, presented, Some(scope.name))
     }
 
-    /// Tallies a use: called once for each request that a verified token was let through.
-    pub fn tally_use(&self, token: &Verified) {
-        let inner = &*self.0;
+    /// Tallies a use: called once for each request that a verified token was let through, with what is known of the request.
+    pub fn tally_use(&self, token: &Verified, call: &Call<'_>) {
         let snapshot = &*token.snapshot;
-        inner.tally.used(
-            snapshot.token,
-            snapshot.generation,
-            LastUse { at: token.at, address: token.address, client: None },
-        );
+        self.0.tally.used(&Used {
+            token: snapshot.token,
+            generation: snapshot.generation,
+            at: token.at,
+            address: token.address,
+            scopes: snapshot.exercised.so_far(),
+            call: *call,
+        });
+    }
+
+    /// Puts a request that was refused among the calls of its token, if whoever sent it knows the token's secret. The refusal itself
+    /// is counted already.
+    pub fn tally_refused_call(&self, refusal: &Refusal, caller: Caller, call: &Call<'_>) {
+        if let Some((token, at)) = refusal.counts_for() {
+            let refused = Refused { token, reason: refusal.reason(), at, address: caller.address };
+            self.0.tally.refused_call(&refused, call);
+        }
+    }
+
+    /// The same for a request that was refused after its token had been verified.
+    pub fn tally_refused_use(&self, token: &Verified, reason: Reason, call: &Call<'_>) {
+        let Verified { snapshot, at, address } = token;
+        let refused = Refused { token: snapshot.token, reason, at: *at, address: *address };
+        self.0.tally.refused_call(&refused, call);
     }
 }
 

@@ -4,6 +4,8 @@
 mod advice;
 mod call;
 mod client;
+mod inline;
+mod merge;
 mod rules;
 mod signal;
 mod source;
@@ -19,4 +21,6 @@ pub use source::{NovelSource, Source, SourceTally, source_network};
 pub use summary::{Busy, BusyQuery, DayOfUse, Forget, ScopeUse, TokenUsage, Whose};
 pub use tallies::{HourOfUse, LastUse, Redigest, RefusalTally, ScopeTally, Tallies, Usage, UseTally};
 
+pub(crate) use client::CLIENT_MAX;
+pub(crate) use inline::Inline;
 pub(crate) use rules::seal_rules;

@@ -27,7 +27,7 @@ pub struct UsageRules {
 #[serde(default)]
 pub struct SignalRules {
     /// Networks that are first seen within this time of a token's first request are its usual ones, and its uses within this time
-    /// no burst. Default 24 hours.
+    /// of its making no burst. Default 24 hours.
     #[serde(with = "seconds")]
     pub learning: Duration,
     /// For so long a network is new. Default 24 hours.

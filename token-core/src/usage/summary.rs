@@ -118,6 +118,8 @@ pub struct BusyQuery<'a> {
 pub struct Busy {
     /// The token.
     pub token: TokenId,
+    /// When it was made.
+    pub created_at: Time,
     /// Uses within the hour.
     pub uses: u64,
     /// Refusals within the hour.

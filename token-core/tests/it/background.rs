@@ -81,7 +81,7 @@ async fn usage_that_could_not_be_stored_is_kept_and_stored_later() {
     let minted = world.create(&[]).await;
     for _ in 0..2 {
         let verified = world.verify(&minted).await.unwrap();
-        world.tokens.tally_use(&verified);
+        world.tokens.tally_use(&verified, &token_core::Call::default());
         assert_eq!(world.tokens.flush().await.unwrap_err().fault(), Fault::DiskFull);
     }
     *store.hook().0.lock().unwrap() = false;
@@ -101,7 +101,7 @@ async fn a_sink_that_hangs_keeps_no_usage_from_being_stored() {
     let World { tokens, background, owner, .. } = world;
     let running = tokio::spawn(background);
     tokio::task::yield_now().await;
-    tokens.tally_use(&verified);
+    tokens.tally_use(&verified, &token_core::Call::default());
     let stored = async {
         while tokens.manage(&owner).usage(minted.token.id, Time::EPOCH).await.unwrap().hours.is_empty() {
             tokio::task::yield_now().await;
@@ -130,7 +130,7 @@ async fn a_flush_that_is_given_up_loses_nothing() {
     let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Stuck(Mutex::new(true))));
     let world = World::on(Arc::clone(&store) as _).await;
     let minted = world.create(&[]).await;
-    world.tokens.tally_use(&world.verify(&minted).await.unwrap());
+    world.tokens.tally_use(&world.verify(&minted).await.unwrap(), &token_core::Call::default());
     tokio::select! {
         biased;
         _ = world.tokens.flush() => panic!("a store that is stuck has answered"),

@@ -17,6 +17,7 @@ mod measures;
 mod rights;
 mod rotation;
 mod secrecy;
+mod sinks;
 mod store;
 mod stress;
 mod verification;

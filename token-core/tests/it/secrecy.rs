@@ -91,7 +91,7 @@ async fn no_piece_of_a_secret_is_in_logs_debug_or_errors() {
                     let refusal = world.tokens.require::<ProjectsWrite>(&verified).unwrap_err();
                     written.error(&refusal);
                     written.debug(&refusal.answer(world.tokens.realm(), world.tokens.sources()));
-                    world.tokens.tally_use(&verified);
+                    world.tokens.tally_use(&verified, &token_core::Call::default());
                 }
                 Err(refusal) => {
                     written.error(&refusal);

@@ -204,7 +204,7 @@ async fn uses_and_refusals_are_tallied_apart_from_the_request() {
     let minted = world.create(&["projects:read"]).await;
     for _ in 0..3 {
         let verified = world.verify(&minted).await.unwrap();
-        world.tokens.tally_use(&verified);
+        world.tokens.tally_use(&verified, &token_core::Call::default());
     }
     let verified = world.verify(&minted).await.unwrap();
     assert!(world.tokens.require::<ProjectsWrite>(&verified).is_err());

@@ -11,7 +11,7 @@ mod self_service;
 mod tokens;
 pub(crate) mod wire;
 
-use crate::guard::Access;
+use crate::guard::{self, Access};
 use crate::http::{Request, Response};
 use crate::management::Management;
 use crate::openapi;
@@ -31,7 +31,7 @@ pub(crate) async fn perform(
     let operation = route.operation;
     if let Access::Presented(token) = access {
         // The body, if there is one, is of what the proxy was asked for.
-        return forward_auth::answer(management, segment, token);
+        return forward_auth::answer(management, segment, token, &guard::call(route, request));
     }
     check_length(route, request)?;
     let asked = |actor| Asked { management, request, segment, actor };
@@ -43,7 +43,7 @@ pub(crate) async fn perform(
         Access::Itself(actor, id) => self_service::perform(&asked(actor), operation, *id).await,
         Access::Visitor(actor) => visited(&asked(actor), operation).await,
         Access::Reporter => leaks::report(management, request).await,
-        Access::Program(token) => presented::perform(management, operation, request, token).await,
+        Access::Program(token) => presented::perform(management, route, request, token).await,
         Access::Presented(_) => Err(Problem::forbidden()),
     }
 }

@@ -1,12 +1,13 @@
 //! Tokens that were presented to services which are not written in Rust: RFC 7662 says what they may do, RFC 7009 ends them.
 
-use token_core::{Actor, ActorId, Caller, Ceiling, Class, Credential, ManageError, OwnerId, Tokens, Verified};
+use token_core::{Actor, ActorId, Call, Caller, Ceiling, Class, Credential, ManageError, OwnerId, Tokens, Verified};
 
 use crate::form::Form;
+use crate::guard;
 use crate::http::{Request, Response};
 use crate::management::Management;
 use crate::problem::Problem;
-use crate::route::Operation;
+use crate::route::{Operation, Route};
 
 use super::asked::{Asked, json};
 use super::wire::IntrospectionBody;
@@ -14,7 +15,7 @@ use super::wire::IntrospectionBody;
 /// Does what a token that may do so asks for.
 pub(super) async fn perform(
     management: &Management,
-    operation: Operation,
+    route: &Route,
     request: &Request,
     caller: &Verified,
 ) -> Result<Response, Problem> {
@@ -22,8 +23,8 @@ pub(super) async fn perform(
     let text = presented(request)?;
     let everyone = management.services.contains(caller.owner());
     let sees = |owner: &OwnerId| everyone || owner == caller.owner();
-    match operation {
-        Operation::Introspect => introspect(&management.tokens, &text, sees).await,
+    match route.operation {
+        Operation::Introspect => introspect(&management.tokens, &text, sees, &guard::call(route, request)).await,
         Operation::RevokePresented => revoke(&management.tokens, &text, caller, everyone).await,
         _ => Err(Problem::forbidden()),
     }
@@ -38,11 +39,16 @@ fn presented(request: &Request) -> Result<String, Problem> {
 }
 
 /// Whatever may not be seen, or does not work, is not active, and nothing more is said of it.
-async fn introspect(tokens: &Tokens, text: &str, sees: impl Fn(&OwnerId) -> bool) -> Result<Response, Problem> {
+async fn introspect(
+    tokens: &Tokens,
+    text: &str,
+    sees: impl Fn(&OwnerId) -> bool,
+    call: &Call<'_>,
+) -> Result<Response, Problem> {
     let credential = Credential::Borrowed(text.as_bytes());
     match tokens.authenticate(Ok(credential), Caller::default()).await {
         Ok(token) if sees(token.owner()) => {
-            tokens.tally_use(&token);
+            tokens.tally_use(&token, call);
             json(200, &IntrospectionBody::of(&token))
         }
         Err(refusal) if refusal.class() == Class::Unavailable => Err(Problem::unavailable()),

@@ -12,6 +12,9 @@ use super::{Visit, usage};
 pub(crate) struct Needed {
     pub(crate) heading: String,
     pub(crate) items: Vec<Item>,
+    /// What is shown when it is asked for, and how much that is.
+    pub(crate) rest: Vec<Item>,
+    pub(crate) rest_says: String,
 }
 
 #[derive(Debug)]
@@ -24,8 +27,8 @@ pub(crate) struct Item {
     pub(crate) action: &'static str,
 }
 
-/// So many are shown before the rest is only counted.
-const SHOWN: usize = 8;
+/// So many are shown at once; of those that are suspicious, all.
+const SHOWN: usize = 4;
 
 /// `None` if nothing does, or if that can't be known: then the page says so elsewhere.
 pub(super) async fn needed(visit: &Visit<'_>, owner: Option<&OwnerId>) -> Option<Needed> {
@@ -34,9 +37,11 @@ pub(super) async fn needed(visit: &Visit<'_>, owner: Option<&OwnerId>) -> Option
         return None;
     }
     let count = attention.items.len();
-    let items = attention.items.iter().take(SHOWN).filter_map(|concern| item(visit, concern)).collect();
+    let mut items: Vec<Item> = attention.items.iter().filter_map(|concern| item(visit, concern)).collect();
+    let serious = items.iter().filter(|item| item.is_serious).count();
+    let rest = items.split_off(items.len().min(SHOWN.max(serious)));
     let heading = w::needs_attention(if attention.more { w::at_least(count) } else { count.to_string() });
-    Some(Needed { heading, items })
+    Some(Needed { heading, items, rest_says: w::more(rest.len()), rest })
 }
 
 fn item(visit: &Visit<'_>, concern: &Concern) -> Option<Item> {

@@ -15,8 +15,8 @@ use super::row::Row;
 use super::usage::{self, Bars};
 use super::{Refused, Visit, reveal};
 
-/// A year, by its chart.
-const YEAR: u32 = 365;
+/// The chart shows a token's life, within these days.
+const CHART: std::ops::RangeInclusive<u64> = 30..=365;
 /// Calls, and events, shown of one token.
 const SHOWN: u32 = 20;
 
@@ -40,7 +40,8 @@ struct DetailPage<'a> {
 /// What the page shows of usage.
 #[derive(Debug)]
 struct Usage {
-    year: Bars,
+    chart: Bars,
+    chart_says: String,
     sources: Vec<SourceRow>,
     scopes: Vec<ScopeRow>,
     refusals: Vec<(&'static str, String)>,
@@ -185,9 +186,12 @@ fn usage_of(listed: &Listed, detail: &UsageDetail, visit: &Visit<'_>) -> Usage {
         })
     });
     let shown = usize::try_from(SHOWN).unwrap_or(usize::MAX);
+    let life = dates.now.since(listed.token.created_at).as_secs() / (24 * 60 * 60) + 1;
+    let days = u32::try_from(life.clamp(*CHART.start(), *CHART.end())).unwrap_or(u32::MAX);
     let calls = &detail.calls[..detail.calls.len().min(shown)];
     Usage {
-        year: Bars::of(&usage::days(&detail.usage, dates.now, YEAR)),
+        chart: Bars::of(&usage::days(&detail.usage, dates.now, days)),
+        chart_says: w::last_days(days),
         sources: detail.sources.iter().map(source).collect(),
         scopes: scopes.collect(),
         refusals: detail

@@ -1,7 +1,7 @@
 //! The list: everything that matters of many tokens, without a click.
 
 use askama::Template;
-use token_core::{ListFilter, Listed, OwnerId, Position, Time, TokenList, TokenName};
+use token_core::{ListFilter, Listed, OwnerId, Position, Time, TokenList, TokenName, TokenState};
 
 use crate::cursor;
 use crate::http::Response;
@@ -223,11 +223,16 @@ pub(super) async fn row_of(visit: &Visit<'_>, listed: &Listed) -> Row {
 /// The selections with their counts, and whether there is nothing to select from. Of few tokens one statement tells all of it.
 async fn filters(visit: &Visit<'_>, asked: &Asked, shown: &TokenList) -> Result<(Vec<Filter>, bool), Refused> {
     let base = visit.screen.base();
+    let all = first(visit, asked, "any").await?;
     let mut filters = Vec::new();
-    let mut is_empty = shown.tokens.is_empty();
     for (key, label) in STATES {
-        let count = count(visit, asked, key).await?;
-        is_empty &= key != "any" || count == 0;
+        let count = match key {
+            "any" => all.len(),
+            // Of these it is not the token that tells.
+            "unused" => first(visit, asked, key).await?.len(),
+            _ if all.len() <= COUNTED => all.iter().filter(|listed| is_in(key, listed, visit.dates.now)).count(),
+            _ => first(visit, asked, key).await?.len(),
+        };
         filters.push(Filter {
             label,
             url: Asked { state: key, cursor: None, ..asked.clone() }.url(base),
@@ -235,12 +240,25 @@ async fn filters(visit: &Visit<'_>, asked: &Asked, shown: &TokenList) -> Result<
             is_current: asked.state == key,
         });
     }
-    Ok((filters, is_empty))
+    Ok((filters, all.is_empty() && shown.tokens.is_empty()))
 }
 
-async fn count(visit: &Visit<'_>, asked: &Asked, state: &str) -> Result<usize, Refused> {
+/// Whether a token is in a selection that its own row decides.
+fn is_in(state: &str, listed: &Listed, now: Time) -> bool {
+    let token = &listed.token;
+    match (filter(state, now), token.state(now)) {
+        (ListFilter::Live, state) => state == TokenState::Live,
+        (ListFilter::Expired, state) => state == TokenState::Expired,
+        (ListFilter::Revoked, state) => state == TokenState::Revoked,
+        (ListFilter::ExpiringBefore(end), TokenState::Live) => token.expires_at.is_some_and(|at| at < end),
+        _ => false,
+    }
+}
+
+/// Of a selection one more than is counted.
+async fn first(visit: &Visit<'_>, asked: &Asked, state: &str) -> Result<Vec<Listed>, Refused> {
     let limit = u32::try_from(COUNTED + 1).unwrap_or(u32::MAX);
     let filter = filter(state, visit.dates.now);
     let list = visit.manage().list(asked.owner.as_ref(), filter, Some(&asked.q), start("created"), limit).await?;
-    Ok(list.tokens.len())
+    Ok(list.tokens)
 }

@@ -54,10 +54,12 @@ impl Kind {
     pub(crate) fn word(&self, scope: &ScopeDef) -> String {
         let action = split(scope.name).1;
         let reads = self.is_ladder && self.scopes.first().is_some_and(|first| split(first.name).1 == "read");
+        let is_first = self.scopes.first().is_some_and(|first| first.name == scope.name);
+        let word = action.replace(['_', '-', '.'], " ");
         match action {
             "*" => w::EVERYTHING.to_owned(),
-            "write" if reads && self.scopes.len() > 1 => w::READ_AND_WRITE.to_owned(),
-            action => w::capitalized(&action.replace(['_', '-', '.'], " ")),
+            _ if reads && !is_first => w::read_and(&word),
+            _ => w::capitalized(&word),
         }
     }
 }

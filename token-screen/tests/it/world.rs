@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    fn visitor(&self, who: Who) -> Option<SignedIn> {
+    pub(crate) fn visitor(&self, who: Who) -> Option<SignedIn> {
         let now = self.clock.now();
         let hour = std::time::Duration::from_secs(3600);
         let (actor, at) = match who {

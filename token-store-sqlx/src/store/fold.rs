@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use token_core::{Forget, Time, TokenId};
+use token_core::{Fault, Forget, StoreError, Time, TokenId};
 
 use super::usage::{add, kept, write};
 use super::work::{CHUNK, End, Work, list};
@@ -55,35 +55,37 @@ impl Fold {
     }
 
     async fn fold(&self, session: &mut dyn Session, tokens: &[TokenId], before: Time) -> Result<(), Failure> {
-        let (marks, ids) = list(tokens.iter().map(|token| Value::from(*token)));
-        // What flushes lock, on every database: what is counted from here on waits, and is counted then.
-        let lock = self.lock;
-        let lock_tokens = format!("SELECT id FROM api_tokens WHERE id IN ({marks}) ORDER BY id{lock}");
-        session.query(lock_tokens.into(), &ids).await?;
-        let lock_secrets = format!(
-            "SELECT selector FROM api_token_secrets WHERE token IN ({marks}) AND generation = 1 ORDER BY token{lock}"
-        );
-        session.query(lock_secrets.into(), &ids).await?;
-
-        let mut arguments = ids;
+        let (marks, mut arguments) = list(tokens.iter().map(|token| Value::from(*token)));
         arguments.push(before.into());
+        let lock = self.lock;
         let mut days: BTreeMap<(TokenId, Time, u32), u64> = BTreeMap::new();
-        let uses = format!("SELECT token, hour, uses FROM api_token_usage_hours WHERE token IN ({marks}) AND hour < ?");
-        for row in session.query(uses.into(), &arguments).await? {
+        let hours = format!(
+            "SELECT token, hour, uses FROM api_token_usage_hours WHERE token IN ({marks}) AND hour < ? \
+             ORDER BY token, hour, generation{lock}"
+        );
+        let hours = session.query(hours.into(), &arguments).await?;
+        for row in &hours {
             let (token, day, count) = (row.need_id("token")?, row.need_time("hour")?.day(), row.need("uses")?);
             add(days.entry((token, day, 0)).or_default(), count);
         }
         let refusals = format!(
-            "SELECT token, hour, reason, refusals FROM api_token_refusals WHERE token IN ({marks}) AND hour < ?"
+            "SELECT token, hour, reason, refusals FROM api_token_refusals WHERE token IN ({marks}) AND hour < ? \
+             ORDER BY token, hour, reason{lock}"
         );
-        for row in session.query(refusals.into(), &arguments).await? {
+        let refusals = session.query(refusals.into(), &arguments).await?;
+        for row in &refusals {
             let (token, day, count) = (row.need_id("token")?, row.need_time("hour")?.day(), row.need("refusals")?);
             add(days.entry((token, day, row.need("reason")?)).or_default(), count);
         }
         let days = days.iter().map(|((token, day, reason), count)| values![*token, *day, *reason, kept(*count)]);
         write(session, Tally::Days, days.flatten().collect()).await?;
-        for delete in ["DELETE FROM api_token_usage_hours", "DELETE FROM api_token_refusals"] {
-            session.execute(format!("{delete} WHERE token IN ({marks}) AND hour < ?").into(), &arguments).await?;
+        for (table, read) in [("api_token_usage_hours", hours.len()), ("api_token_refusals", refusals.len())] {
+            let delete = format!("DELETE FROM {table} WHERE token IN ({marks}) AND hour < ?");
+            let deleted = session.execute(delete.into(), &arguments).await?;
+            // A flush that was late by days may have come in between: what was not read is not to go.
+            if deleted != read as u64 {
+                return Err(StoreError::from(Fault::Serialization).into());
+            }
         }
         Ok(())
     }

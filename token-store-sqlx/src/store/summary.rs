@@ -182,7 +182,7 @@ impl SqlStore {
         for chunk in tokens.chunks(CHUNK) {
             let (marks, ids) = tokens_in(chunk);
             let sql = format!(
-                "SELECT * FROM (SELECT t.id AS token, \
+                "SELECT * FROM (SELECT t.id AS token, t.created_at, \
                  coalesce((SELECT {uses} FROM api_token_usage_hours WHERE token = t.id AND hour = ?), 0) AS uses, \
                  coalesce((SELECT {refusals} FROM api_token_refusals WHERE token = t.id AND hour = ?), 0) AS refusals, \
                  coalesce((SELECT max(uses) FROM api_token_usage_hours \
@@ -283,6 +283,7 @@ fn call(row: &dyn Row) -> Result<RecentCall, BadColumn> {
 fn busy(row: &dyn Row) -> Result<Busy, BadColumn> {
     Ok(Busy {
         token: row.need_id("token")?,
+        created_at: row.need_time("created_at")?,
         uses: row.need("uses")?,
         refusals: row.need("refusals")?,
         uses_before: row.need("uses_before")?,

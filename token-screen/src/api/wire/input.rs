@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use token_core::{
     Edit, Expiry, Grant, Grants, Networks, NewToken, Overlap, OwnerId, Policy, Replace, ResourceId, ResourceSet,
-    Resources, ScopeName, TokenName,
+    Resources, ScopeName, TokenName, UsageRules,
 };
 
 use crate::moment;
@@ -65,8 +65,8 @@ pub(in crate::api) fn replace(mut fields: Fields) -> Result<Replace, Problem> {
     }
 }
 
-/// The policy, whole: what is left out is not a wish for the default.
-pub(in crate::api) fn policy(mut fields: Fields) -> Result<Policy, Problem> {
+/// The policy, whole: what is left out is not a wish for the default. The rules of usage are not part of it, and stay as they are.
+pub(in crate::api) fn policy(mut fields: Fields, usage: UsageRules) -> Result<Policy, Problem> {
     let span = |value: &Value| integer(value, 0..=SECONDS_MAX).map(Duration::from_secs);
     let live = integer(&fields.required("live_tokens_per_owner")?, 0..=u64::from(u32::MAX))?;
     let policy = Policy {
@@ -79,7 +79,7 @@ pub(in crate::api) fn policy(mut fields: Fields) -> Result<Policy, Problem> {
         default_lifetime: span(&fields.required("default_lifetime")?)?,
         max_overlap: span(&fields.required("max_overlap")?)?,
         default_overlap: span(&fields.required("default_overlap")?)?,
-        usage: token_core::UsageRules::default(),
+        usage,
     };
     fields.done()?;
     Ok(policy)

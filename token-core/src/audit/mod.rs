@@ -1,10 +1,16 @@
 //! Where events go onward: a log, a SIEM, mail.
 
+mod ndjson;
+mod tracing_sink;
+
 use std::error::Error;
 
 use async_trait::async_trait;
 
 use crate::event::Event;
+
+pub use ndjson::NdjsonSink;
+pub use tracing_sink::TracingSink;
 
 /// Receives every event after its change was committed: at least once, and in order for each subject.
 ///

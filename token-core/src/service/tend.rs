@@ -1,0 +1,46 @@
+//! Tending what is stored of usage: hours become days, and what is old is forgotten, as the policy says.
+
+use std::time::Duration;
+
+use crate::clock::Time;
+use crate::store::StoreError;
+use crate::usage::Forget;
+
+use super::Inner;
+
+/// How often it is looked after.
+pub(super) const TEND_EVERY: Duration = Duration::from_secs(3600);
+
+/// Tokens, or rows of a kind, of one transaction; and transactions of one round, so that no round takes for ever.
+const BATCH: u32 = 500;
+const BATCHES: u32 = 1000;
+
+impl Inner {
+    /// One round, if the last was long enough ago.
+    pub(super) async fn tend(&self, last: &mut Option<Time>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        if last.is_some_and(|last| now >= last && now.since(last) < TEND_EVERY) {
+            return Ok(());
+        }
+        let kept = self.flushing.lock().await.rules(self).await.retention;
+        let before = now.saturating_sub(kept.hours).day();
+        for _ in 0..BATCHES {
+            if self.store.fold(before, BATCH).await? == 0 {
+                break;
+            }
+        }
+        let forget = Forget {
+            days: now.saturating_sub(kept.days),
+            sources: now.saturating_sub(kept.sources),
+            calls: now.saturating_sub(kept.calls),
+            signals: now.saturating_sub(kept.signals),
+        };
+        for _ in 0..BATCHES {
+            if self.store.forget(&forget, BATCH).await? == 0 {
+                break;
+            }
+        }
+        *last = Some(now);
+        Ok(())
+    }
+}

@@ -1,0 +1,247 @@
+//! The watch: draws signals from what is flushed, by what is stored of before.
+//!
+//! What a node sees of something is written so that the same from another node, or again, is the same signal: its subject says what
+//! it is about, and its count is the largest that was seen. What was looked at and found usual is remembered for a while,
+//! so that usual days take few questions: one for each token and network that a process has not met yet, and one each time
+//! that a token's uses within an hour have grown by a quarter, from a sixteenth of a burst on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use ipnet::IpNet;
+
+use crate::clock::Time;
+use crate::store::StoreError;
+use crate::token::TokenId;
+use crate::usage::{BusyQuery, NovelSource, SignalKind, SignalRules, SignalTally, SourceTally, Tallies, UsageRules};
+
+use super::Inner;
+
+/// What is remembered of each kind. Forgetting costs questions, and no signal.
+const REMEMBERED: usize = 100_000;
+
+/// How long the rules are taken for those in force.
+const RULES_FOR: Duration = Duration::from_secs(60);
+
+/// What an hour is compared with.
+const TRAILING: Duration = Duration::from_secs(7 * 24 * 3600);
+
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    rules: Option<(Time, UsageRules)>,
+    /// When a token was last used, as far as this process knows.
+    awake: HashMap<TokenId, Time, RandomState>,
+    /// Networks that are not new.
+    usual: HashMap<(TokenId, IpNet), (), RandomState>,
+    hours: HashMap<TokenId, Hour, RandomState>,
+}
+
+/// What this process has seen of a token within an hour, and from how much on it asks what there is in all.
+#[derive(Debug)]
+struct Hour {
+    hour: Time,
+    uses: Growth,
+    refusals: Growth,
+}
+
+#[derive(Debug)]
+struct Growth {
+    count: u64,
+    ask_from: u64,
+}
+
+impl Growth {
+    fn to(least: u64) -> Growth {
+        Growth { count: 0, ask_from: (least / 16).max(1) }
+    }
+
+    /// Whether it has grown by enough to ask again.
+    fn by(&mut self, more: u64) -> bool {
+        self.count = self.count.saturating_add(more);
+        self.count >= self.ask_from
+    }
+
+    fn asked(&mut self) {
+        if self.count >= self.ask_from {
+            self.ask_from = self.count.saturating_add(self.count / 4 + 1);
+        }
+    }
+}
+
+impl Watch {
+    /// The rules in force, read now and then.
+    pub(super) async fn rules(&mut self, inner: &Inner) -> UsageRules {
+        let now = inner.clock.now();
+        match &self.rules {
+            // A clock that was set back does not make them last longer.
+            Some((read, rules)) if now >= *read && now.since(*read) < RULES_FOR => rules.clone(),
+            _ => match inner.policy_in_force().await {
+                Ok(policy) => self.rules.insert((now, policy.usage)).1.clone(),
+                Err(error) => {
+                    tracing::warn!(error = %error, "the policy can't be read; usage is watched by the rules from before");
+                    self.rules.as_ref().map(|(_, rules)| rules.clone()).unwrap_or_default()
+                }
+            },
+        }
+    }
+
+    /// Tokens that were used again after a long silence: looked for before their last use moves.
+    pub(super) async fn woken(
+        &mut self,
+        inner: &Inner,
+        tallies: &Tallies,
+        rules: &SignalRules,
+    ) -> Result<Vec<SignalTally>, StoreError> {
+        let mut used: BTreeMap<TokenId, Time> = BTreeMap::new();
+        for tally in &tallies.uses {
+            let at = used.entry(tally.token).or_insert(tally.last.at);
+            *at = tally.last.at.min(*at);
+        }
+        let long_ago = |before: Time, at: Time| at.since(before) >= rules.dormant_after;
+        let asked: Vec<TokenId> = used
+            .iter()
+            .filter(|(token, at)| self.awake.get(token).is_none_or(|before| long_ago(*before, **at)))
+            .map(|(token, _)| *token)
+            .collect();
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before = inner.store.last_used(&asked).await?;
+        let woken = before.into_iter().filter_map(|(token, before)| {
+            let at = *used.get(&token)?;
+            long_ago(before, at).then(|| SignalTally {
+                token,
+                kind: SignalKind::DormantAwake,
+                subject: before.to_string(),
+                first: at,
+                last: at,
+                count: 1,
+            })
+        });
+        Ok(woken.collect())
+    }
+
+    /// What is suspicious about usage that is stored by now.
+    pub(super) async fn stored(
+        &mut self,
+        inner: &Inner,
+        tallies: &Tallies,
+        rules: &SignalRules,
+    ) -> Result<Vec<SignalTally>, StoreError> {
+        for tally in &tallies.uses {
+            let last = self.awake.entry(tally.token).or_insert(tally.last.at);
+            *last = tally.last.at.max(*last);
+        }
+        let mut signals = self.new_networks(inner, tallies, rules).await?;
+        signals.extend(self.busy(inner, tallies, rules).await?);
+        self.forget();
+        Ok(signals)
+    }
+
+    async fn new_networks(
+        &mut self,
+        inner: &Inner,
+        tallies: &Tallies,
+        rules: &SignalRules,
+    ) -> Result<Vec<SignalTally>, StoreError> {
+        let unknown = |tally: &&SourceTally| !self.usual.contains_key(&(tally.token, tally.network));
+        let mut tokens: Vec<TokenId> = tallies.sources.iter().filter(unknown).map(|tally| tally.token).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
+        let since = inner.clock.now().saturating_sub(rules.new_network_for);
+        let novel = inner.store.novel_sources(&tokens, since).await?;
+        let is_new = |novel: &NovelSource| novel.source.first_seen.since(novel.began) >= rules.learning;
+        let signals: Vec<SignalTally> = novel
+            .into_iter()
+            .filter(is_new)
+            .map(|NovelSource { token, source, .. }| SignalTally {
+                token,
+                kind: SignalKind::NewNetwork,
+                subject: source.network.to_string(),
+                first: source.first_seen,
+                last: source.last_seen,
+                count: source.uses.saturating_add(source.refusals),
+            })
+            .collect();
+        for tally in &tallies.sources {
+            let subject = tally.network.to_string();
+            if !signals.iter().any(|signal| signal.token == tally.token && signal.subject == subject) {
+                self.usual.insert((tally.token, tally.network), ());
+            }
+        }
+        Ok(signals)
+    }
+
+    async fn busy(
+        &mut self,
+        inner: &Inner,
+        tallies: &Tallies,
+        rules: &SignalRules,
+    ) -> Result<Vec<SignalTally>, StoreError> {
+        let uses = tallies.uses.iter().map(|tally| (tally.token, tally.hour, tally.count, 0));
+        let refusals = tallies.refusals.iter().map(|tally| (tally.token, tally.hour, 0, tally.count));
+        let mut asked: BTreeMap<Time, Vec<TokenId>> = BTreeMap::new();
+        for (token, hour, uses, refusals) in uses.chain(refusals) {
+            let new = || Hour { hour, uses: Growth::to(rules.burst_uses), refusals: Growth::to(rules.spike_refusals) };
+            let seen = self.hours.entry(token).or_insert_with(new);
+            if seen.hour < hour {
+                *seen = new();
+            }
+            // Of an hour that is over there may be some more to come, which is looked at as well.
+            if seen.uses.by(uses) | seen.refusals.by(refusals) {
+                asked.entry(hour).or_default().push(token);
+            }
+        }
+        let mut signals = Vec::new();
+        for (hour, mut tokens) in asked {
+            tokens.sort_unstable();
+            tokens.dedup();
+            let query = BusyQuery {
+                tokens: &tokens,
+                hour,
+                since: hour.saturating_sub(TRAILING),
+                uses: rules.burst_uses,
+                refusals: rules.spike_refusals,
+            };
+            let busy = inner.store.busy(&query).await?;
+            for token in &tokens {
+                if let Some(seen) = self.hours.get_mut(token) {
+                    seen.uses.asked();
+                    seen.refusals.asked();
+                }
+            }
+            let last = inner.clock.now();
+            let signal =
+                |token, kind, count| SignalTally { token, kind, subject: hour.to_string(), first: hour, last, count };
+            for busy in busy {
+                let stands_out = |count: u64, least: u64, factor: u32, before: u64| {
+                    count >= least && count >= before.saturating_mul(factor.into())
+                };
+                let grown_up = hour.since(busy.created_at) >= rules.learning;
+                if grown_up && stands_out(busy.uses, rules.burst_uses, rules.burst_factor, busy.uses_before) {
+                    signals.push(signal(busy.token, SignalKind::Burst, busy.uses));
+                }
+                if stands_out(busy.refusals, rules.spike_refusals, rules.spike_factor, busy.refusals_before) {
+                    signals.push(signal(busy.token, SignalKind::RefusalSpike, busy.refusals));
+                }
+            }
+        }
+        Ok(signals)
+    }
+
+    fn forget(&mut self) {
+        if self.awake.len() > REMEMBERED {
+            self.awake.clear();
+        }
+        if self.usual.len() > REMEMBERED {
+            self.usual.clear();
+        }
+        if self.hours.len() > REMEMBERED {
+            self.hours.clear();
+        }
+    }
+}

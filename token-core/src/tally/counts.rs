@@ -1,0 +1,249 @@
+//! What one thread has counted since the last flush.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+
+use foldhash::fast::RandomState;
+use ipnet::IpNet;
+
+use crate::clock::Time;
+use crate::refusal::Reason;
+use crate::scope::{Catalog, ScopeName, ScopeSet};
+use crate::secret::Generation;
+use crate::token::TokenId;
+use crate::usage::{
+    CLIENT_MAX, Call, Client, Inline, LastUse, RefusalTally, ScopeTally, SignalKind, SignalTally, SourceTally, Tallies,
+    UseTally, source_network,
+};
+
+use super::calls::{Called, Rings};
+use super::{KEPT, Room};
+
+/// So many calls are kept of one entry, and of one thread, between two flushes: a flood of them costs nothing.
+const CALLS_OF_ENTRY: u8 = 4;
+const CALLS_OF_THREAD: usize = 64;
+
+/// One use of a secret.
+#[derive(Debug)]
+pub(crate) struct Used<'a> {
+    pub(crate) token: TokenId,
+    pub(crate) generation: Generation,
+    pub(crate) at: Time,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) scopes: ScopeSet,
+    pub(crate) call: Call<'a>,
+}
+
+/// One refusal of a token.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) token: TokenId,
+    pub(crate) reason: Reason,
+    pub(crate) at: Time,
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// Only the flush ever meets a thread there.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    uses: HashMap<Key<Generation>, Uses, RandomState>,
+    refusals: HashMap<Key<Reason>, Refusals, RandomState>,
+    /// Where addresses changed between two requests, or a request was refused.
+    sources: HashMap<(TokenId, IpNet), Seen, RandomState>,
+    calls: Vec<Called>,
+}
+
+/// What is counted apart: a token, one of its secrets or a reason, an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<T>(TokenId, T, Time);
+
+impl<T> Hash for Key<T> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        // Half of an id is random already, and what else there is to a key has few values.
+        let [.., a, b, c, d, e, f, g, h] = *self.0.as_bytes();
+        hasher.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+/// The uses of a secret within an hour.
+#[derive(Debug)]
+struct Uses {
+    count: u64,
+    at: Time,
+    /// Whence the latest came, and of how many that is true in a row.
+    address: Option<IpAddr>,
+    in_a_row: u64,
+    since: Time,
+    scopes: ScopeSet,
+    calls: u8,
+    client: Inline<CLIENT_MAX>,
+}
+
+#[derive(Debug)]
+struct Refusals {
+    count: u64,
+    first: Time,
+    last: Time,
+}
+
+#[derive(Debug)]
+struct Seen {
+    first: Time,
+    last: Time,
+    uses: u64,
+    refusals: u64,
+}
+
+impl Counts {
+    pub(super) fn used(&mut self, used: &Used<'_>, room: &Room) {
+        let key = Key(used.token, used.generation, used.at.hour());
+        let client = used.call.client.unwrap_or_default();
+        let Some(entry) = self.uses.get_mut(&key) else {
+            if !room.admit(&room.uses, 1) {
+                return;
+            }
+            let entry = Uses {
+                count: 1,
+                at: used.at,
+                address: used.address,
+                in_a_row: 1,
+                since: used.at,
+                scopes: used.scopes,
+                calls: 0,
+                client: Inline::of(client),
+            };
+            let entry = self.uses.entry(key).or_insert(entry);
+            note_call(&mut self.calls, entry, used);
+            return;
+        };
+        entry.count += 1;
+        entry.scopes = entry.scopes.union(used.scopes);
+        if entry.address == used.address {
+            entry.in_a_row += 1;
+        } else {
+            // The rest of this is for the few whose address changes.
+            let seen = Seen { first: entry.since, last: entry.at, uses: entry.in_a_row, refusals: 0 };
+            see(&mut self.sources, used.token, entry.address, seen, room);
+            (entry.address, entry.in_a_row, entry.since) = (used.address, 1, used.at);
+        }
+        entry.at = entry.at.max(used.at);
+        if !entry.client.is_of(client) {
+            entry.client.set(client);
+        }
+        if entry.calls < CALLS_OF_ENTRY {
+            note_call(&mut self.calls, entry, used);
+        }
+    }
+
+    pub(super) fn refused(&mut self, refused: &Refused, room: &Room) {
+        let Refused { token, reason, at, address } = *refused;
+        let key = Key(token, reason, at.hour());
+        if let Some(entry) = self.refusals.get_mut(&key) {
+            entry.count += 1;
+            entry.first = entry.first.min(at);
+            entry.last = entry.last.max(at);
+        } else if room.admit(&room.refusals, 1) {
+            self.refusals.insert(key, Refusals { count: 1, first: at, last: at });
+        }
+        see(&mut self.sources, token, address, Seen { first: at, last: at, uses: 0, refusals: 1 }, room);
+    }
+
+    pub(super) fn refused_call(&mut self, refused: &Refused, call: &Call<'_>) {
+        if self.calls.len() < CALLS_OF_THREAD {
+            let Refused { token, reason, at, address } = *refused;
+            self.calls.push(Called::new(token, at, address, Some(reason), call));
+        }
+    }
+
+    /// A map that has grown large is taken as it is: its thread may be waiting.
+    pub(super) fn empty_into(&mut self, taken: &mut Taken, room: &Room) {
+        let before = (taken.uses.len(), taken.refusals.len(), taken.sources.len());
+        empty_into(&mut self.uses, &mut taken.uses);
+        empty_into(&mut self.refusals, &mut taken.refusals);
+        empty_into(&mut self.sources, &mut taken.sources);
+        taken.calls.append(&mut self.calls);
+        room.uses.fetch_sub(taken.uses.len() - before.0, Ordering::Relaxed);
+        room.refusals.fetch_sub(taken.refusals.len() - before.1, Ordering::Relaxed);
+        room.sources.fetch_sub(taken.sources.len() - before.2, Ordering::Relaxed);
+    }
+}
+
+fn note_call(calls: &mut Vec<Called>, entry: &mut Uses, used: &Used<'_>) {
+    entry.calls += 1;
+    // Without a method nobody has said what was called.
+    if calls.len() < CALLS_OF_THREAD && !used.call.method.is_empty() {
+        calls.push(Called::new(used.token, used.at, used.address, None, &used.call));
+    }
+}
+
+fn see<S: BuildHasher>(
+    sources: &mut HashMap<(TokenId, IpNet), Seen, S>,
+    token: TokenId,
+    address: Option<IpAddr>,
+    seen: Seen,
+    room: &Room,
+) {
+    let Some(address) = address else { return };
+    let key = (token, source_network(address));
+    if let Some(entry) = sources.get_mut(&key) {
+        entry.first = entry.first.min(seen.first);
+        entry.last = entry.last.max(seen.last);
+        entry.uses += seen.uses;
+        entry.refusals += seen.refusals;
+    } else if room.admit(&room.sources, seen.uses + seen.refusals) {
+        sources.insert(key, seen);
+    }
+}
+
+fn empty_into<K, V>(map: &mut HashMap<K, V, RandomState>, all: &mut Vec<(K, V)>) {
+    if map.len() <= KEPT { all.extend(map.drain()) } else { all.extend(std::mem::take(map)) }
+}
+
+/// What was taken of all threads.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    uses: Vec<(Key<Generation>, Uses)>,
+    refusals: Vec<(Key<Reason>, Refusals)>,
+    sources: Vec<((TokenId, IpNet), Seen)>,
+    calls: Vec<Called>,
+}
+
+impl Taken {
+    /// With one of each kind for each key, in the order of the keys.
+    pub(super) fn into_tallies(self, catalog: &Catalog, rings: &mut Rings) -> Tallies {
+        let mut tallies = Tallies { calls: rings.place(self.calls), ..Tallies::default() };
+        for (Key(token, generation, hour), uses) in self.uses {
+            let Uses { count, at, address, in_a_row, since, scopes, client, .. } = uses;
+            let last = LastUse { at, address, client: Client::of(client.as_bytes()) };
+            tallies.uses.push(UseTally { token, generation, hour, count, last });
+            if let Some(address) = address {
+                let network = source_network(address);
+                tallies.sources.push(SourceTally {
+                    token,
+                    network,
+                    first: since,
+                    last: at,
+                    uses: in_a_row,
+                    refusals: 0,
+                });
+            }
+            tallies.scopes.extend(scopes.iter().filter_map(|scope| {
+                let scope = ScopeName::new(catalog.name(scope)).ok()?;
+                Some(ScopeTally { token, scope, last: at.hour() })
+            }));
+        }
+        for (Key(token, reason, hour), Refusals { count, first, last }) in self.refusals {
+            tallies.refusals.push(RefusalTally { token, reason, hour, count });
+            if let Some(kind) = SignalKind::of_refusal(reason) {
+                tallies.signals.push(SignalTally { token, kind, subject: String::new(), first, last, count });
+            }
+        }
+        for ((token, network), Seen { first, last, uses, refusals }) in self.sources {
+            tallies.sources.push(SourceTally { token, network, first, last, uses, refusals });
+        }
+        tallies.sort();
+        tallies
+    }
+}

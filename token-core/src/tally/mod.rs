@@ -1,0 +1,246 @@
+//! The tally: usage counted in memory between two flushes, bounded.
+
+mod calls;
+mod counts;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::by_thread::ByThread;
+use crate::scope::Catalog;
+use crate::secret::Selector;
+use crate::usage::{Redigest, Tallies};
+
+use calls::Rings;
+use counts::{Counts, Taken};
+
+pub(crate) use counts::{Refused, Used};
+
+/// Entries of each kind between two flushes. Overload drops counts, never requests.
+const ENTRIES_MAX: usize = 100_000;
+
+/// What a thread's maps may hold and be emptied where they are, so that what is counted again after a flush is counted without
+/// allocating.
+const KEPT: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counts: ByThread<Mutex<Counts>>,
+    room: Room,
+    redigests: Mutex<HashMap<Selector, Redigest>>,
+    /// What could not be written, for the next flush.
+    unwritten: Mutex<Tallies>,
+    rings: Mutex<Rings>,
+}
+
+/// The room that is left for entries, of all threads together.
+#[derive(Debug, Default)]
+struct Room {
+    uses: AtomicUsize,
+    refusals: AtomicUsize,
+    sources: AtomicUsize,
+    dropped: AtomicU64,
+}
+
+impl Room {
+    /// Whether there is room for one more entry; its counts are dropped if not.
+    fn admit(&self, entries: &AtomicUsize, count: u64) -> bool {
+        let room = entries.fetch_add(1, Ordering::Relaxed) < ENTRIES_MAX;
+        if !room {
+            entries.fetch_sub(1, Ordering::Relaxed);
+            self.dropped.fetch_add(count, Ordering::Relaxed);
+        }
+        room
+    }
+}
+
+impl Tally {
+    pub(crate) fn used(&self, used: &Used<'_>) {
+        lock(self.counts.own()).used(used, &self.room);
+    }
+
+    pub(crate) fn refused(&self, refused: &Refused) {
+        lock(self.counts.own()).refused(refused, &self.room);
+    }
+
+    /// A call that was refused, for the sample.
+    pub(crate) fn refused_call(&self, refused: &Refused, call: &crate::usage::Call<'_>) {
+        lock(self.counts.own()).refused_call(refused, call);
+    }
+
+    pub(crate) fn redigested(&self, redigest: Redigest) {
+        let mut redigests = lock(&self.redigests);
+        if redigests.len() < ENTRIES_MAX {
+            redigests.insert(redigest.selector, redigest);
+        }
+    }
+
+    /// Takes everything counted so far, sorted, and how many counts were dropped.
+    pub(crate) fn take(&self, catalog: &Catalog) -> (Tallies, u64) {
+        let mut taken = Taken::default();
+        for counts in self.counts.all() {
+            lock(counts).empty_into(&mut taken, &self.room);
+        }
+        let mut tallies = taken.into_tallies(catalog, &mut lock(&self.rings));
+        tallies.redigests = std::mem::take(&mut *lock(&self.redigests)).into_values().collect();
+        tallies.redigests.sort_by_key(|redigest| redigest.selector);
+        let unwritten = std::mem::take(&mut *lock(&self.unwritten));
+        if !unwritten.is_empty() {
+            tallies.merge(unwritten);
+        }
+        let dropped = self.room.dropped.swap(0, Ordering::Relaxed) + tallies.cut_to(ENTRIES_MAX);
+        (tallies, dropped)
+    }
+
+    /// Puts back what could not be written.
+    pub(crate) fn put_back(&self, tallies: Tallies) {
+        if !tallies.is_empty() {
+            lock(&self.unwritten).merge(tallies);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::refusal::Reason;
+    use crate::scope::ScopeSet;
+    use crate::secret::Generation;
+    use crate::token::TokenId;
+    use crate::usage::Call;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(seconds * 1_000_000).unwrap()
+    }
+
+    fn used(token: TokenId, at: Time) -> Used<'static> {
+        Used {
+            token,
+            generation: Generation::FIRST,
+            at,
+            address: None,
+            scopes: ScopeSet::default(),
+            call: Call::default(),
+        }
+    }
+
+    fn from(address: &str, at: Time) -> Used<'static> {
+        Used { address: Some(address.parse().unwrap()), ..used(TokenId::NIL, at) }
+    }
+
+    fn refused(token: TokenId, at: Time) -> Refused {
+        Refused { token, reason: Reason::Expired, at, address: None }
+    }
+
+    fn take(tally: &Tally) -> (Tallies, u64) {
+        tally.take(&Catalog::new([]).unwrap())
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_counted_with_what_came_since() {
+        let tally = Tally::default();
+        let token = TokenId::from_bytes([1; 16]);
+        tally.used(&used(token, at(10)));
+        tally.refused(&refused(token, at(10)));
+        let (first, _) = take(&tally);
+        tally.used(&used(token, at(5)));
+        tally.put_back(first);
+        let (all, _) = take(&tally);
+        assert_eq!(all.uses.len(), 1);
+        assert_eq!((all.uses[0].count, all.uses[0].last.at), (2, at(10)));
+        assert_eq!(all.refusals[0].count, 1);
+        assert!(take(&tally).0.is_empty());
+    }
+
+    #[test]
+    fn what_threads_have_counted_apart_is_one_count() {
+        let tally = Tally::default();
+        let token = TokenId::from_bytes([1; 16]);
+        std::thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        tally.used(&used(token, Time::EPOCH));
+                        tally.refused(&refused(token, Time::EPOCH));
+                    }
+                });
+            }
+        });
+        let (all, dropped) = take(&tally);
+        assert_eq!((all.uses.len(), all.uses[0].count), (1, 400));
+        assert_eq!((all.refusals.len(), all.refusals[0].count, dropped), (1, 400, 0));
+    }
+
+    #[test]
+    fn an_overload_is_bounded_and_counted() {
+        let tally = Tally::default();
+        let number = |number: u128| TokenId::from_bytes(number.to_be_bytes());
+        for entry in 0..ENTRIES_MAX as u128 + 5 {
+            tally.refused(&refused(number(entry), Time::EPOCH));
+            tally.used(&used(number(entry), Time::EPOCH));
+        }
+        let (all, dropped) = take(&tally);
+        assert_eq!((all.refusals.len(), all.uses.len(), dropped), (ENTRIES_MAX, ENTRIES_MAX, 10));
+        // Room again, once they are taken; and what can't be written does not grow either.
+        tally.refused(&refused(TokenId::NIL, Time::EPOCH));
+        tally.put_back(all);
+        tally.refused(&refused(number(u128::MAX), Time::EPOCH));
+        let (all, dropped) = take(&tally);
+        assert_eq!((all.refusals.len(), dropped), (ENTRIES_MAX, 1));
+    }
+
+    #[test]
+    fn requests_are_counted_for_their_networks() {
+        let tally = Tally::default();
+        for (address, second) in [("198.51.100.1", 1), ("198.51.100.2", 2), ("2001:db8::1", 3), ("198.51.100.1", 4)] {
+            tally.used(&from(address, at(second)));
+        }
+        let address = Some("203.0.113.9".parse().unwrap());
+        tally.refused(&Refused { address, ..refused(TokenId::NIL, at(9)) });
+        let (all, _) = take(&tally);
+        let sources: Vec<_> = all
+            .sources
+            .iter()
+            .map(|source| (source.network.to_string(), source.first, source.last, source.uses, source.refusals))
+            .collect();
+        let expected = [
+            ("198.51.100.0/24".to_owned(), at(1), at(4), 3, 0),
+            ("203.0.113.0/24".to_owned(), at(9), at(9), 0, 1),
+            ("2001:db8::/48".to_owned(), at(3), at(3), 1, 0),
+        ];
+        assert_eq!(sources, expected);
+        assert_eq!(all.uses[0].last.address, Some("198.51.100.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn of_a_flood_of_calls_a_few_are_kept_each_in_a_slot_of_its_own() {
+        let tally = Tally::default();
+        let call = |route| Call { method: "GET", route: Some(route), client: Some(b"curl/8") };
+        let routed = |second, route| Used { call: call(route), ..used(TokenId::NIL, at(second)) };
+        for second in 0..1000 {
+            tally.used(&routed(second, "/a"));
+        }
+        tally.refused_call(&refused(TokenId::NIL, at(1001)), &call("/b"));
+        let (first, dropped) = take(&tally);
+        assert_eq!(dropped, 0, "calls are a sample");
+        assert_eq!(first.uses.iter().map(|tally| tally.count).sum::<u64>(), 1000);
+        assert_eq!(first.uses[0].last.client.as_ref().map(crate::usage::Client::as_str), Some("curl/8"));
+        assert_eq!(first.calls.iter().filter(|call| call.refused.is_none()).count(), 4);
+        assert_eq!(
+            first.calls.last().map(|call| (call.route.as_deref(), call.refused)),
+            Some((Some("/b"), Some(Reason::Expired)))
+        );
+        tally.used(&routed(2000, "/c"));
+        let (second, _) = take(&tally);
+        let mut slots: Vec<u8> = first.calls.iter().chain(&second.calls).map(|call| call.slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        assert_eq!(slots.len(), 6);
+    }
+}

@@ -1,0 +1,176 @@
+//! What forms take, what they refuse, and what is shown once.
+
+use token_core::{ListFilter, Position};
+
+use crate::pages::{get, post};
+use crate::world::{Who, World, owner};
+
+const REST: &str = "p.projects=read&reach=all&resources=&expires=30&date=&networks=";
+
+async fn names(world: &World) -> Vec<String> {
+    let ann = owner("ann");
+    let list = world.tokens.manage(&ann).list(None, ListFilter::Any, None, Position::Created(None), 200).await.unwrap();
+    list.tokens.into_iter().map(|listed| listed.token.name.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_value_is_shown_once_and_never_again() {
+    let world = World::new().await;
+    let nonce = world.page(Who::Owner, get("/new")).await.nonce();
+    let form = format!("nonce={nonce}&name=deploy&{REST}");
+    let first = world.page(Who::Owner, post("/new", &form)).await;
+    let value = first.value().unwrap().to_owned();
+    assert_eq!(first.html.matches(&value).count(), 3, "itself, for .env, and for curl");
+    let again = world.page(Who::Owner, post("/new", &form)).await;
+    assert_eq!((again.status, again.title()), (409, "The value was shown before"));
+    // What was changed in the meantime does not make it another request.
+    let other = world.page(Who::Owner, post("/new", &form.replace("deploy", "other"))).await;
+    assert_eq!((other.status, other.title()), (409, "The value was shown before"));
+    for page in [&again, &other] {
+        assert!(!page.html.contains(&value) && page.html.contains("Replace value"));
+    }
+    assert_eq!(names(&world).await.iter().filter(|name| *name == "deploy" || *name == "other").count(), 1);
+}
+
+#[tokio::test]
+async fn a_form_that_is_wrong_makes_nothing_and_comes_back_as_it_was() {
+    let long = "x".repeat(101);
+    let cases = [
+        ("name=", REST, "Give it a name"),
+        ("name=++", REST, "Give it a name"),
+        (&format!("name={long}"), REST, "at most 100 characters"),
+        ("name=a%00b", REST, "control and text-direction"),
+        ("name=a%E2%80%AEb", REST, "control and text-direction"),
+        ("name=x", "p.projects=read&reach=some&resources=++&expires=30&date=&networks=", "Name at least one resource"),
+        ("name=x", "p.projects=read&reach=all&resources=&expires=date&date=&networks=", "or a day"),
+        ("name=x", "p.projects=read&reach=all&resources=&expires=date&date=2020-01-01&networks=", "future"),
+        ("name=x", "p.projects=read&reach=all&resources=&expires=date&date=2099-01-01&networks=", "policy"),
+        ("name=x", "p.projects=read&reach=all&resources=&expires=never&date=&networks=", "asks every token to expire"),
+        ("name=x", "p.projects=read&reach=all&resources=&expires=30&date=&networks=10.0.0.1%2F8", "10.0.0.0/8"),
+        ("name=x", "p.projects=read&reach=all&resources=&expires=30&date=&networks=nonsense", "CIDR"),
+    ];
+    for (name, rest, says) in cases {
+        let world = World::new().await;
+        let before = world.state().await;
+        let page = world.send_form(Who::Owner, "/new", &format!("{name}&{rest}")).await;
+        assert_eq!(page.status, 422, "{name} {rest}");
+        assert!(page.html.contains("id=\"faults\"") && page.html.contains("class=\"fault\""), "{name} {rest}");
+        assert!(page.html.contains(says), "{says}");
+        assert!(page.html.contains("value=\"read\" data-scope=\"projects:read\" data-says=\"Projects: read\" checked"));
+        if name == "name=x" {
+            assert_eq!(page.field("name"), Some("x"));
+        }
+        assert_eq!(world.state().await, before);
+    }
+}
+
+#[tokio::test]
+async fn what_no_page_of_ours_sends_is_not_read() {
+    let world = World::new().await;
+    let nonce = world.page(Who::Owner, get("/new")).await.nonce();
+    let whole = format!("nonce={nonce}&name=x&{REST}");
+    let before = world.state().await;
+    for bad in [
+        String::new(),
+        "%".to_owned(),
+        format!("{whole}&other=1"),
+        format!("{whole}&name=y"),
+        format!("{whole}&nonce={nonce}"),
+        whole.replace("read", "everything"),
+        whole.replace("reach=all", "reach=most"),
+        whole.replace(&format!("nonce={nonce}&"), ""),
+        format!("{whole}&resources%5B%5D=1"),
+    ] {
+        assert_eq!(world.page(Who::Owner, post("/new", &bad)).await.status, 400, "{bad}");
+    }
+    for kind in ["application/json", "text/plain", "multipart/form-data; boundary=x"] {
+        let mut request = post("/new", &whole);
+        request.headers.retain(|(name, _)| name != "content-type");
+        request.headers.push(("content-type".to_owned(), kind.as_bytes().to_vec()));
+        assert_eq!(world.page(Who::Owner, request).await.status, 400, "{kind}");
+    }
+    let long = format!("{whole}&networks2={}", "x".repeat(70_000));
+    assert_eq!(world.page(Who::Owner, post("/new", &long)).await.status, 413);
+    for query in ["?state=none", "?sort=size", "?q=a&q=b", "?x=1", "?cursor=none", "?q=%00"] {
+        assert_eq!(world.page(Who::Owner, get(&format!("/{query}"))).await.status, 400, "{query}");
+    }
+    assert_eq!(world.state().await, before);
+}
+
+#[tokio::test]
+async fn names_are_escaped_wherever_they_are_shown() {
+    let world = World::new().await;
+    let name = "%3Cb%3E%22%27%26%3C%2Fscript%3E";
+    world.send_form(Who::Owner, "/new", &format!("name={name}&{REST}")).await;
+    let pages = ["/".to_owned(), "/?q=%3Cb%3E".to_owned()];
+    let ann = owner("ann");
+    let list =
+        world.tokens.manage(&ann).list(None, ListFilter::Any, Some("<b>"), Position::Created(None), 1).await.unwrap();
+    let id = list.tokens[0].token.id.to_string();
+    let more = ["", "/edit", "/rotate", "/revoke"].map(|page| format!("/{id}{page}"));
+    for path in pages.iter().chain(&more).chain([&format!("/revoke?t.{id}=on")]) {
+        let page = world.page(Who::Owner, get(path)).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.html.contains("&#60;b&#62;") && !page.html.contains("<b>"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_too_old_gives_nothing_and_loses_nothing() {
+    let world = World::new().await;
+    let nonce = world.page(Who::Owner, get("/new")).await.nonce();
+    let before = world.state().await;
+    let stale = world.page(Who::Stale, get("/new")).await;
+    assert_eq!((stale.status, stale.title()), (403, "Confirm that it is you"));
+    assert!(stale.html.contains("/sign-in?next=%2Fsettings%2Ftokens%2Fnew"));
+    let sent = world.page(Who::Stale, post("/new", &format!("nonce={nonce}&name=kept&{REST}"))).await;
+    assert_eq!((sent.status, sent.field("name")), (403, Some("kept")));
+    assert_eq!(world.state().await, before);
+    // Ending access waits for nobody.
+    let id = world.plain.id.clone();
+    assert_eq!(world.send_form(Who::Stale, &format!("/{id}/revoke"), "name=plain").await.status, 303);
+    let id = world.rotated.id.clone();
+    assert_eq!(world.send_form(Who::Stale, &format!("/{id}/end-overlap"), "").await.status, 400, "a field too many");
+    let nonce = world.page(Who::Stale, get(&format!("/{id}/end-overlap"))).await.nonce();
+    let ended = world.page(Who::Stale, post(&format!("/{id}/end-overlap"), &format!("nonce={nonce}"))).await;
+    assert_eq!(ended.status, 303);
+}
+
+#[tokio::test]
+async fn what_someone_may_not_grant_can_not_be_chosen_and_is_refused() {
+    let world = World::new().await;
+    let few = token_core::Grants::new([token_core::Grant::all("projects:read").unwrap()]).unwrap();
+    let actor = token_core::Actor::owner(
+        token_core::ActorId::new("ann").unwrap(),
+        token_core::OwnerId::new("ann").unwrap(),
+        token_core::Ceiling::Only(few),
+    );
+    let screen = crate::pages::screen(&world);
+    let ask = async |request| {
+        let visitor = token_screen::SignedIn::by_cookie(actor.clone(), world.tokens.now());
+        let response = screen.handle(request, Some(visitor)).await;
+        (response.status, String::from_utf8(response.body).unwrap())
+    };
+    let (_, html) = ask(get("/new")).await;
+    let write = html.split("<label").find(|label| label.contains("value=\"write\"")).unwrap();
+    assert!(write.contains("disabled") && write.contains("You don’t have this yourself"));
+    let nonce = crate::pages::between(&html, "name=\"nonce\" value=\"", "\"").unwrap();
+    let before = world.state().await;
+    let (status, html) = ask(post("/new", &format!("nonce={nonce}&name=x&{}", REST.replace("read", "write")))).await;
+    assert_eq!(status, 422);
+    assert!(html.contains("fault-permissions"));
+    assert_eq!(world.state().await, before);
+}
+
+#[tokio::test]
+async fn an_edit_does_not_undo_what_someone_else_did_meanwhile() {
+    let world = World::new().await;
+    let path = format!("/{}/edit", world.plain.id);
+    let fields = "name=mine&p.projects=write&reach=all&resources=&expires=keep&date=&networks=";
+    let nonce = world.page(Who::Owner, get(&path)).await.nonce();
+    world.send_form(Who::Owner, &path, &format!("revision=1&{}", fields.replace("mine", "theirs"))).await;
+    let page = world.page(Who::Owner, post(&path, &format!("nonce={nonce}&revision=1&{fields}"))).await;
+    assert_eq!(page.status, 422);
+    assert!(page.html.contains("Someone has changed this token"));
+    assert!(names(&world).await.contains(&"theirs".to_owned()));
+}
