@@ -65,7 +65,10 @@ impl Server {
         });
         let (address, thread) = said.recv()??;
         // Nobody to be told has ended already.
-        Ok(Server::of(address, thread, move || drop(stop.send(())), running))
+        let stop = move || {
+            stop.send(()).ok();
+        };
+        Ok(Server::of(address, thread, stop, running))
     }
 
     pub(super) fn of(

@@ -55,7 +55,7 @@ fn on(setting: &Setting, name: &'static str, kind: Kind) -> Result<Row, Trouble>
             generation: Generation::FIRST,
             hour: at.hour(),
             count: 3,
-            last,
+            last: last.clone(),
         };
         let tallies = Tallies { uses: tokens.iter().map(used).collect(), ..Tallies::default() };
         let started = now();
