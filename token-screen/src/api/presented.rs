@@ -2,10 +2,11 @@
 
 use token_core::{Actor, ActorId, Call, Caller, Ceiling, Class, Credential, ManageError, OwnerId, Tokens, Verified};
 
-use crate::form::Form;
+use crate::form;
 use crate::guard;
 use crate::http::{Request, Response};
 use crate::management::Management;
+use crate::percent;
 use crate::problem::Problem;
 use crate::route::{Operation, Route};
 
@@ -30,12 +31,25 @@ pub(super) async fn perform(
     }
 }
 
-/// The text in the form. Other fields, such as a hint of what kind it is, are ignored, as OAuth has it.
+/// The text in the form. Other fields, such as a hint of what kind it is, are ignored, as OAuth has it (RFC 6749 §3.2), whatever they hold.
 fn presented(request: &Request) -> Result<String, Problem> {
     let unreadable =
         || Problem::new(400, "invalid_request", "Send a form (application/x-www-form-urlencoded) with one token.");
-    let mut form = Form::of_sent(request).map_err(|_| unreadable())?;
-    form.take("token").filter(|text| !text.is_empty()).ok_or_else(unreadable)
+    if !form::is_form(request) {
+        return Err(unreadable());
+    }
+    let body = std::str::from_utf8(&request.body).map_err(|_| unreadable())?;
+    let mut found = None;
+    for pair in body.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if percent::query_word(name).as_deref() == Some("token") {
+            let text = percent::query_word(value).ok_or_else(unreadable)?;
+            if found.replace(text).is_some() {
+                return Err(unreadable());
+            }
+        }
+    }
+    found.filter(|text| !text.is_empty()).ok_or_else(unreadable)
 }
 
 /// Whatever may not be seen, or does not work, is not active, and nothing more is said of it.

@@ -155,7 +155,7 @@ async fn one_text_is_asked_about_in_a_form() {
     }
     assert_eq!(world.state().await, before);
     // As OAuth's clients send it.
-    let body = format!("token={text}&token_type_hint=access_token&client_id=x");
+    let body = format!("token={text}&token_type_hint=access_token&client_id=x&client_id=y&%zz=%ff&z");
     let asked = with(
         without(form("/introspect", &body), "content-type"),
         "content-type",
