@@ -1,6 +1,7 @@
 //! What is measured: a service as a host builds it, with tokens made by it, and the way of a request through it.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ token_core::scopes! {
     pub BillsRead = "bills:read", "See bills", "Bills", Risk::Low;
     pub BillsPay = "bills:pay", "Pay bills", "Bills", Risk::High;
 }
+
+/// Makes a service on the runtime that is to serve it.
+pub type Building = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(Tokens, Background), Trouble>>>> + Send>;
 
 /// No secret: what is under it is thrown away.
 const KEYS: &str = "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";

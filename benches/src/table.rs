@@ -14,7 +14,7 @@ pub enum Target {
 use Target::{AtLeast, AtMost};
 
 /// Every row, in the order in which they are measured.
-pub const TARGETS: [(&str, Target); 28] = [
+pub const TARGETS: [(&str, Target); 30] = [
     ("verify.hot", AtMost(2.2)),
     ("verify.hot.allocs", AtMost(0.0)),
     ("verify.peer", AtMost(0.5)),
@@ -26,6 +26,8 @@ pub const TARGETS: [(&str, Target); 28] = [
     ("memory.token", AtMost(400.0)),
     ("http.axum", AtLeast(0.97)),
     ("http.axum.1k", AtLeast(0.93)),
+    ("http.actix", AtLeast(0.97)),
+    ("http.actix.1k", AtLeast(0.93)),
     ("http.p99", AtMost(1.10)),
     ("naive.sqlite", AtLeast(8.0)),
     ("naive.postgres", AtLeast(28.0)),

@@ -56,6 +56,7 @@
 mod address;
 mod call;
 mod extract;
+mod guarded;
 mod layer;
 #[cfg(feature = "screen")]
 mod management;
@@ -67,14 +68,10 @@ mod surface;
 
 pub use address::ClientAddress;
 pub use extract::{AnyToken, Authorized, Limited};
+pub use guarded::assert_guarded;
 pub use layer::{TokenFuture, TokenLayer, TokenService};
 #[cfg(feature = "screen")]
 pub use management::management;
 pub use rejection::Rejection;
 #[cfg(feature = "screen")]
 pub use screen::screen;
-
-/// The code of the README, compiled.
-#[cfg(all(doctest, feature = "screen"))]
-#[doc = include_str!("../../README.md")]
-mod readme {}

@@ -11,52 +11,10 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
-use token_screen::{Management, Request, Screen, SignedIn};
+use token_screen::{Request, SignedIn, Surface};
 
 use crate::address::caller;
 use crate::layer::{Passed, hide_credentials};
-
-/// What answers requests below a base.
-pub(crate) trait Surface: Send + Sync + 'static {
-    fn base(&self) -> &str;
-
-    /// The answer when the host can't tell who is signed in.
-    fn unavailable(&self) -> token_screen::Response;
-
-    fn handle(
-        &self,
-        request: Request,
-        visitor: Option<SignedIn>,
-    ) -> impl Future<Output = token_screen::Response> + Send;
-}
-
-impl Surface for Management {
-    fn base(&self) -> &str {
-        self.base()
-    }
-
-    fn unavailable(&self) -> token_screen::Response {
-        token_screen::Response::unavailable()
-    }
-
-    async fn handle(&self, request: Request, visitor: Option<SignedIn>) -> token_screen::Response {
-        self.handle(request, visitor).await
-    }
-}
-
-impl Surface for Screen {
-    fn base(&self) -> &str {
-        self.base()
-    }
-
-    fn unavailable(&self) -> token_screen::Response {
-        self.unavailable()
-    }
-
-    async fn handle(&self, request: Request, visitor: Option<SignedIn>) -> token_screen::Response {
-        self.handle(request, visitor).await
-    }
-}
 
 /// A router that takes every method and every path at and below the base.
 pub(crate) fn mount<M, S, X, F, Answer, E>(surface: M, sign_in: F) -> Router<S>
@@ -80,14 +38,10 @@ where
         };
         let visitor = match sign_in(x).await {
             Ok(visitor) => visitor,
-            Err(error) => {
-                let error: Box<dyn Error + Send + Sync> = error.into();
-                tracing::error!(%error, "who is signed in can't be known, so a request to manage tokens is denied");
-                return write(surface.unavailable());
-            }
+            Err(error) => return write(surface.nobody_known(&*error.into())),
         };
-        match read(surface.base(), parts, body).await {
-            Ok(request) => write(surface.handle(request, visitor).await),
+        match read(&*surface, parts, body).await {
+            Ok(request) => write(surface.answer(request, visitor).await),
             // Whoever sent it is gone, or never meant HTTP.
             Err(_broken) => StatusCode::BAD_REQUEST.into_response(),
         }
@@ -98,22 +52,17 @@ where
         .route(&format!("{base}/{{*below}}"), all)
 }
 
-async fn read(base: &str, parts: Parts, body: Body) -> Result<Request, axum_core::Error> {
+async fn read(surface: &impl Surface, parts: Parts, body: Body) -> Result<Request, axum_core::Error> {
     if parts.extensions.get::<Passed>().is_some() {
         tracing::warn!(
             "token management is behind a TokenLayer, which turns away people who come with a session and not with a token; \
              put it outside: Router::new().merge(management(..)).merge(protected)"
         );
     }
-    let path = parts.uri.path();
-    let below = match path.strip_prefix(base).unwrap_or(path) {
-        "" => "/",
-        below => below,
-    };
     let header = |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_owned());
     Ok(Request {
         method: parts.method.as_str().to_owned(),
-        path: below.to_owned(),
+        path: surface.below(parts.uri.path()).to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers.iter().map(header).collect(),
         body: read_body(body).await?,
@@ -154,30 +103,25 @@ mod tests {
     use super::*;
     use crate::ClientAddress;
 
+    struct Below;
+
+    impl Surface for Below {
+        fn base(&self) -> &str {
+            "/api/tokens"
+        }
+
+        fn unavailable(&self) -> token_screen::Response {
+            token_screen::Response::unavailable()
+        }
+
+        async fn answer(&self, _request: Request, _visitor: Option<SignedIn>) -> token_screen::Response {
+            self.unavailable()
+        }
+    }
+
     async fn read_one(request: http::request::Builder, body: Vec<u8>) -> Request {
         let (parts, body) = request.body(Body::from(body)).unwrap().into_parts();
-        read("/api/tokens", parts, body).await.unwrap()
-    }
-
-    async fn path_of(uri: &str) -> String {
-        read_one(http::Request::get(uri), Vec::new()).await.path
-    }
-
-    #[tokio::test]
-    async fn the_path_is_what_follows_the_base_as_it_was_sent() {
-        for (uri, path) in [
-            ("/api/tokens", "/"),
-            ("/api/tokens/", "/"),
-            ("/api/tokens?q=/x", "/"),
-            ("/api/tokens/tokens", "/tokens"),
-            ("/api/tokens/tokens/", "/tokens/"),
-            ("/api/tokens//tokens", "//tokens"),
-            ("/api/tokens/t%2Fk%2e%2e/%FF", "/t%2Fk%2e%2e/%FF"),
-            ("/api/tokens/../x/./y", "/../x/./y"),
-            ("/api/tokens/api/tokens", "/api/tokens"),
-        ] {
-            assert_eq!(path_of(uri).await, path, "{uri}");
-        }
+        read(&Below, parts, body).await.unwrap()
     }
 
     #[tokio::test]
@@ -192,6 +136,7 @@ mod tests {
             .extension(ClientAddress(address));
         let read = read_one(sent, b"body".to_vec()).await;
         assert_eq!((read.method.as_str(), read.query.as_str()), ("BREW", "a=%20b&a=&%ff"));
+        assert_eq!(read.path, "/tokens");
         assert_eq!((read.body.as_slice(), read.caller.address), (b"body".as_slice(), Some(address)));
         let line = |name: &str, value: &[u8]| (name.to_owned(), value.to_owned());
         let lines =

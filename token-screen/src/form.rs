@@ -16,11 +16,19 @@ pub(crate) struct Unreadable;
 /// Never more fields than the largest form has: a permission each, and a few.
 const FIELDS_MAX: usize = 600;
 
+/// Whether a request says that it sends a form. Programs name its charset, browsers don't; it is the same either way.
+pub(crate) fn is_form(request: &Request) -> bool {
+    let mut lines = request.header("content-type");
+    let (Some(line), None) = (lines.next(), lines.next()) else { return false };
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let line = line.to_ascii_lowercase();
+    let mut parts = line.split(';').map(str::trim);
+    parts.next() == Some("application/x-www-form-urlencoded") && parts.all(|part| part == "charset=utf-8")
+}
+
 impl Form {
     pub(crate) fn of_sent(request: &Request) -> Result<Form, Unreadable> {
-        let mut lines = request.header("content-type");
-        let (Some(line), None) = (lines.next(), lines.next()) else { return Err(Unreadable) };
-        if !line.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        if !is_form(request) {
             return Err(Unreadable);
         }
         Form::of_text(std::str::from_utf8(&request.body).map_err(|_| Unreadable)?)

@@ -29,6 +29,10 @@ pub(crate) enum Access {
     Itself(Actor, TokenId),
     /// Who has signed the request with a reporter's key.
     Reporter,
+    /// A token that may ask about others, or have them revoked.
+    Program(Verified),
+    /// A token that was shown to a proxy, whatever its scopes.
+    Presented(Verified),
 }
 
 /// Lets a request through, or answers it.
@@ -47,10 +51,22 @@ pub(crate) async fn admit(
             management.reporters.as_ref().ok_or_else(Problem::forbidden)?.check(request)?;
             return Ok(Access::Reporter);
         }
-        Who::Visitor | Who::Admin | Who::Itself => {}
+        Who::Visitor | Who::Admin | Who::Itself | Who::Inspector | Who::Revoker | Who::Presented => {}
     }
     let tokens = &management.tokens;
     let refused = |refusal: Refusal| Response::from(refusal.answer(tokens.realm(), tokens.sources()));
+    // A session is nothing to a program or a proxy: it may happen to be sent along.
+    if let Who::Inspector | Who::Revoker | Who::Presented = route.who {
+        let token = tokens.authenticate(credential(tokens, request), request.caller).await.map_err(refused)?;
+        let check = match route.who {
+            Who::Inspector => management.introspection.ok_or_else(Problem::forbidden)?,
+            Who::Revoker => management.revocation.ok_or_else(Problem::forbidden)?,
+            _ => return Ok(Access::Presented(token)),
+        };
+        check(tokens, &token).map_err(refused)?;
+        tokens.tally_use(&token, &call(route, request));
+        return Ok(Access::Program(token));
+    }
     match visitor {
         Some(visitor) => {
             if is_ambiguous(tokens, request, &visitor) {
@@ -69,12 +85,15 @@ pub(crate) async fn admit(
             let token = tokens.authenticate(credential(tokens, request), request.caller).await.map_err(refused)?;
             check_token(management, route, &token)?;
             let actor = itself(tokens, &token).await?;
-            let client = request.header("user-agent").next();
-            let call = Call { method: &request.method, route: Some(route.path), client };
-            tokens.tally_use(&token, &call);
+            tokens.tally_use(&token, &call(route, request));
             Ok(Access::Itself(actor, token.token_id()))
         }
     }
+}
+
+/// What is called, for the usage of the token.
+pub(crate) fn call<'a>(route: &'a Route, request: &'a Request) -> Call<'a> {
+    Call { method: &request.method, route: Some(route.path), client: request.header("user-agent").next() }
 }
 
 fn credential<'a>(tokens: &Tokens, request: &'a Request) -> Result<Credential<'a>, CredentialError> {

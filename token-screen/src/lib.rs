@@ -76,6 +76,7 @@ mod route;
 mod schema;
 mod screen;
 mod strict;
+mod surface;
 mod visitor;
 mod words;
 
@@ -84,4 +85,5 @@ pub use jiff::tz::TimeZone;
 pub use leak_reports::{ReporterKeyError, ReporterKeys};
 pub use management::Management;
 pub use screen::Screen;
+pub use surface::Surface;
 pub use visitor::SignedIn;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use token_core::{Scope, Tokens};
+use token_core::{Caller, OwnerId, Scope, Tokens, TrustedProxies};
 
 use crate::api;
 use crate::guard::{self, ScopeCheck};
 use crate::http::{Request, Response};
 use crate::leak_reports::ReporterKeys;
-use crate::route;
+use crate::route::{self, Offered};
 use crate::visitor::SignedIn;
 
 /// Token management over HTTP: what an adapter mounts.
@@ -22,6 +22,11 @@ pub struct Management {
     pub(crate) self_service: Option<ScopeCheck>,
     pub(crate) cookie_name: String,
     pub(crate) reporters: Option<ReporterKeys>,
+    pub(crate) introspection: Option<ScopeCheck>,
+    pub(crate) revocation: Option<ScopeCheck>,
+    pub(crate) services: Vec<OwnerId>,
+    pub(crate) forward_auth: bool,
+    pub(crate) proxies: Option<TrustedProxies>,
 }
 
 impl Management {
@@ -37,6 +42,11 @@ impl Management {
             self_service: None,
             cookie_name: "session".to_owned(),
             reporters: None,
+            introspection: None,
+            revocation: None,
+            services: Vec::new(),
+            forward_auth: false,
+            proxies: None,
         }
     }
 
@@ -86,6 +96,49 @@ impl Management {
         self
     }
 
+    /// Lets a token that has this scope ask about tokens that are presented to services which are not written in Rust, at
+    /// `POST /introspect` (RFC 7662). It learns of the tokens of its own owner alone; of every other text, that it is not active. Without
+    /// this there is nothing at that path.
+    ///
+    /// A token that is restricted to networks is not active there: who presents it is not known.
+    #[must_use]
+    pub fn introspection<S: Scope>(mut self) -> Management {
+        self.introspection = Some(Tokens::require::<S>);
+        self
+    }
+
+    /// Lets a token that has this scope revoke the tokens of its own owner that it holds the text of, at `POST /revoke` (RFC 7009). Without
+    /// this there is nothing at that path.
+    #[must_use]
+    pub fn revocation<S: Scope>(mut self) -> Management {
+        self.revocation = Some(Tokens::require::<S>);
+        self
+    }
+
+    /// Owners whose tokens may introspect and revoke the tokens of everyone: those of gateways and of other services of the host's own.
+    #[must_use]
+    pub fn services(mut self, owners: impl IntoIterator<Item = OwnerId>) -> Management {
+        self.services.extend(owners);
+        self
+    }
+
+    /// Tells a proxy whether to let a request through, at `/forward-auth/{scope}`: for nginx's `auth_request`, Traefik's and Caddy's
+    /// `forward_auth`, Envoy's `ext_authz`. The scope is the one in the path that the operator writes into the proxy's configuration; whatever
+    /// follows it is of no meaning. An answer of 200 has `x-token-owner`, `x-token-id` and `x-token-scopes` for the service behind, percent-encoded.
+    /// Without this there is nothing at that path.
+    #[must_use]
+    pub fn forward_auth(mut self) -> Management {
+        self.forward_auth = true;
+        self
+    }
+
+    /// Takes the client's address of requests that come from these proxies from their `X-Forwarded-For`.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Management {
+        self.proxies = Some(proxies);
+        self
+    }
+
     /// Where it is mounted.
     #[must_use]
     pub fn base(&self) -> &str {
@@ -98,15 +151,29 @@ impl Management {
         &self.tokens
     }
 
+    pub(crate) fn offered(&self) -> Offered {
+        Offered {
+            leak_reports: self.reporters.is_some(),
+            introspection: self.introspection.is_some(),
+            revocation: self.revocation.is_some(),
+            forward_auth: self.forward_auth,
+        }
+    }
+
     /// Answers a request of someone who is signed in, or of whoever the request itself says.
-    pub async fn handle(&self, request: Request, visitor: Option<SignedIn>) -> Response {
+    pub async fn handle(&self, mut request: Request, visitor: Option<SignedIn>) -> Response {
+        if let Some(proxies) = &self.proxies {
+            let forwarded: Vec<&[u8]> = request.header("x-forwarded-for").collect();
+            let client = request.caller.address.and_then(|peer| proxies.client(peer, forwarded));
+            request.caller = client.map_or_else(Caller::default, Caller::at);
+        }
         let response = self.answer(&request, visitor).await.unwrap_or_else(|refused| refused).hardened();
         if request.method == "HEAD" { Response { body: Vec::new(), ..response } } else { response }
     }
 
     /// In order: what is asked for, whether this one may, and doing it.
     async fn answer(&self, request: &Request, visitor: Option<SignedIn>) -> Result<Response, Response> {
-        let (route, segment) = route::find(request, self.reporters.is_some())?;
+        let (route, segment) = route::find(request, self.offered())?;
         let access = guard::admit(self, route, request, visitor).await?;
         Ok(api::perform(self, route, request, segment, &access).await?)
     }

@@ -15,7 +15,7 @@ use crate::http;
 use crate::leak_reports;
 use crate::management::Management;
 use crate::problem::{Problem, ProblemBody};
-use crate::route::{self, Method, Operation, Route, Who};
+use crate::route::{self, Method, Offered, Operation, Route, Who};
 use crate::schema;
 
 /// What the document says of one operation.
@@ -25,6 +25,8 @@ struct Description {
     tag: &'static str,
     /// The component of its body, and whether there must be one.
     body: Option<(&'static str, bool)>,
+    /// Whether the body is a form, and not JSON.
+    form: bool,
     /// The component of its answer.
     answer: &'static str,
     query: &'static [&'static str],
@@ -32,8 +34,11 @@ struct Description {
     revised: bool,
 }
 
+/// Instead of a component: there is no body.
+const NOTHING: &str = "nothing";
+
 const PLAIN: Description =
-    Description { id: "", summary: "", tag: "", body: None, answer: "", query: &[], revised: false };
+    Description { id: "", summary: "", tag: "", body: None, form: false, answer: "", query: &[], revised: false };
 
 fn describe(operation: Operation) -> Description {
     use Operation as O;
@@ -67,6 +72,12 @@ fn describe(operation: Operation) -> Description {
         O::ReportLeaks => {
             ("reportLeaks", "Revokes tokens that were found where anyone can read them.", "leaks", "Leaks")
         }
+        O::Introspect => {
+            ("introspect", "Tells what a presented token may do (RFC 7662).", "presented", "Introspection")
+        }
+        O::RevokePresented => ("revokePresented", "Revokes a presented token (RFC 7009).", "presented", NOTHING),
+        // For proxies, and in no document.
+        O::ForwardAuth => ("forwardAuth", "Tells a proxy whether to let a request through.", "proxies", NOTHING),
     };
     let description = Description { id, summary, tag, answer, ..PLAIN };
     match operation {
@@ -78,6 +89,9 @@ fn describe(operation: Operation) -> Description {
         O::CreateToken => Description { body: Some(("NewToken", true)), ..description },
         O::RevokeTokens => Description { body: Some(("Revoke", true)), ..description },
         O::ReportLeaks => Description { body: Some(("LeakReports", true)), ..description },
+        O::Introspect | O::RevokePresented => {
+            Description { body: Some(("PresentedToken", true)), form: true, ..description }
+        }
         O::SetPolicy | O::RehearsePolicy => Description { body: Some(("Policy", true)), ..description },
         O::EditToken => Description { body: Some(("Edit", true)), revised: true, ..description },
         O::RotateToken => Description { body: Some(("Rotation", false)), revised: true, ..description },
@@ -90,8 +104,8 @@ fn describe(operation: Operation) -> Description {
 pub(crate) fn document(management: &Management) -> Result<http::Response, Problem> {
     let scopes = management.tokens.catalog().scopes().iter().map(|scope| scope.name);
     let mut paths = PathsBuilder::new();
-    let leak_reports = management.reporters.is_some();
-    for route in route::routes(leak_reports) {
+    let offered = management.offered();
+    for route in route::routes(Offered { forward_auth: false, ..offered }) {
         paths =
             paths.path(route.path, PathItemBuilder::new().operation(method(route.method), operation(route)).build());
     }
@@ -99,7 +113,13 @@ pub(crate) fn document(management: &Management) -> Result<http::Response, Proble
     for (name, request) in schema::requests(scopes) {
         components = components.schema(name, request);
     }
-    if leak_reports {
+    if offered.introspection {
+        components = components.schema(wire::IntrospectionBody::name(), wire::IntrospectionBody::schema());
+    }
+    if offered.introspection || offered.revocation {
+        components = components.schema("PresentedToken", schema::presented_token());
+    }
+    if offered.leak_reports {
         components = components.schema(wire::LeakBody::name(), wire::LeakBody::schema());
         for (name, list) in schema::leak_reports() {
             components = components.schema(name, list);
@@ -158,6 +178,8 @@ fn method(method: Method) -> HttpMethod {
         Method::Post => HttpMethod::Post,
         Method::Put => HttpMethod::Put,
         Method::Patch => HttpMethod::Patch,
+        // Of no operation that is in the document.
+        Method::Any => HttpMethod::Options,
     }
 }
 
@@ -167,7 +189,9 @@ fn operation(route: &Route) -> OperationBuilder {
     operation = match route.who {
         // A reporter's proof is its signature, in a header.
         Who::Anyone | Who::Reporter => operation.securities(Some([])),
-        Who::Itself => operation.security(SecurityRequirement::new::<_, [String; 0], String>("bearer", [])),
+        Who::Itself | Who::Inspector | Who::Revoker | Who::Presented => {
+            operation.security(SecurityRequirement::new::<_, [String; 0], String>("bearer", []))
+        }
         Who::Visitor | Who::Admin => {
             operation.security(SecurityRequirement::new::<_, [String; 0], String>("cookie", []))
         }
@@ -193,7 +217,7 @@ fn operation(route: &Route) -> OperationBuilder {
             let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
             operation = operation.parameter(parameter.required(Required::True).schema(Some(schema)));
         }
-    } else if route.changes() {
+    } else if route.changes() && !what.form {
         operation = operation.parameter(header("Idempotency-Key", schema::matching("^[!-~]{1,255}$")));
     }
     if what.revised {
@@ -202,7 +226,8 @@ fn operation(route: &Route) -> OperationBuilder {
     if let Some((name, required)) = what.body {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(name))).build();
         let required = if required { Required::True } else { Required::False };
-        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build();
+        let kind = if what.form { "application/x-www-form-urlencoded" } else { "application/json" };
+        let body = RequestBodyBuilder::new().content(kind, content).required(Some(required)).build();
         operation = operation.request_body(Some(body));
     }
     for (status, response) in responses(route, &what) {
@@ -251,14 +276,18 @@ fn responses(route: &Route, what: &Description) -> Vec<(u16, Response)> {
             "" => ContentBuilder::new().schema(Some(utoipa::openapi::ObjectBuilder::new().build())),
             name => ContentBuilder::new().schema(Some(Ref::from_schema_name(name))),
         };
-        let mut response = ResponseBuilder::new().description(says).content("application/json", content.build());
+        let mut response = ResponseBuilder::new().description(says);
+        if what.answer != NOTHING {
+            response = response.content("application/json", content.build());
+        }
         if revised || created {
             response = response.header("ETag", header("The revision.", "^\"[0-9]+\"$"));
         }
         if created {
             response = response.header("Location", header("Where the token is.", "^.*/tokens/[0-9a-f-]{36}$"));
         }
-        if route.changes() && !matches!(route.operation, Operation::RevokeTokens | Operation::ReportLeaks) {
+        use Operation as O;
+        if route.changes() && !matches!(route.operation, O::RevokeTokens | O::ReportLeaks | O::RevokePresented) {
             let says = "The change was made before, under the same Idempotency-Key.";
             response = response.header("Idempotency-Replayed", header(says, "^true$"));
         }
@@ -267,19 +296,20 @@ fn responses(route: &Route, what: &Description) -> Vec<(u16, Response)> {
     let anyone = route.who == Who::Anyone;
     // Neither signed in, nor asking for anything that could be missing.
     let reporter = route.who == Who::Reporter;
+    let program = matches!(route.who, Who::Inspector | Who::Revoker);
     let refusals: [(u16, &str, bool); 9] = [
         (400, "The request is not of the form that this operation reads.", true),
         (401, "Nobody is signed in, or the token that is presented is not valid.", !anyone && !reporter),
         (403, "This one may not do this.", !anyone),
-        (404, "There is no such thing, or it is not this one's to see.", !anyone && !reporter),
+        (404, "There is no such thing, or it is not this one's to see.", !anyone && !reporter && !program),
         (
             409,
             "It contradicts the state or the policy.",
-            !anyone && !reporter && route.operation != Operation::ListScopes,
+            !anyone && !reporter && !matches!(route.operation, Operation::ListScopes | Operation::Introspect),
         ),
         (412, "It has changed since the revision that If-Match names.", what.revised),
         (413, "The body is too large.", true),
-        (415, "The body is not JSON.", what.body.is_some() && !reporter),
+        (415, "The body is not JSON.", what.body.is_some() && !reporter && !program),
         (503, "It can't be done at the moment.", true),
     ];
     for (status, says, _) in refusals.into_iter().filter(|(.., answered)| *answered) {

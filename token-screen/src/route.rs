@@ -34,6 +34,9 @@ pub(crate) enum Operation {
     RevokeSelf,
     ReadDocument,
     ReportLeaks,
+    Introspect,
+    RevokePresented,
+    ForwardAuth,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) enum Method {
     Post,
     Put,
     Patch,
+    /// Whatever a proxy was asked with.
+    Any,
 }
 
 impl Method {
@@ -51,6 +56,7 @@ impl Method {
             Method::Post => "POST",
             Method::Put => "PUT",
             Method::Patch => "PATCH",
+            Method::Any => "*",
         }
     }
 }
@@ -68,6 +74,21 @@ pub(crate) enum Who {
     Itself,
     /// Whoever has signed the request with a reporter's key.
     Reporter,
+    /// A token with the host's scope for looking into tokens that are presented.
+    Inspector,
+    /// A token with the host's scope for revoking tokens that are presented.
+    Revoker,
+    /// A token that a proxy was shown, with the scope that the path names.
+    Presented,
+}
+
+/// What a host may offer or not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Offered {
+    pub(crate) leak_reports: bool,
+    pub(crate) introspection: bool,
+    pub(crate) revocation: bool,
+    pub(crate) forward_auth: bool,
 }
 
 /// One operation.
@@ -90,10 +111,10 @@ const fn fresh(route: Route) -> Route {
     Route { fresh: true, ..route }
 }
 
-const ROUTES: [Route; 27] = {
-    use Method::{Get, Patch, Post, Put};
+const ROUTES: [Route; 30] = {
+    use Method::{Any, Get, Patch, Post, Put};
     use Operation as O;
-    use Who::{Admin, Anyone, Itself, Reporter, Visitor};
+    use Who::{Admin, Anyone, Inspector, Itself, Presented, Reporter, Revoker, Visitor};
     [
         route(O::ListTokens, Get, "/tokens", Visitor),
         fresh(route(O::CreateToken, Post, "/tokens", Visitor)),
@@ -122,6 +143,9 @@ const ROUTES: [Route; 27] = {
         route(O::RevokeSelf, Post, "/self/revoke", Itself),
         route(O::ReadDocument, Get, "/openapi.json", Anyone),
         route(O::ReportLeaks, Post, "/leak-reports", Reporter),
+        route(O::Introspect, Post, "/introspect", Inspector),
+        route(O::RevokePresented, Post, "/revoke", Revoker),
+        route(O::ForwardAuth, Any, "/forward-auth/{scope}/{*}", Presented),
     ]
 };
 
@@ -133,25 +157,32 @@ impl Route {
 
     /// Whether it changes anything.
     pub(crate) fn changes(&self) -> bool {
-        self.method != Method::Get && self.operation != Operation::RehearsePolicy
+        use Operation as O;
+        self.method != Method::Get && !matches!(self.operation, O::RehearsePolicy | O::Introspect | O::ForwardAuth)
     }
 }
 
-/// The operations that there are where the host wants reports of leaks, or does not.
-pub(crate) fn routes(leak_reports: bool) -> impl Iterator<Item = &'static Route> + Clone {
-    ROUTES.iter().filter(move |route| leak_reports || route.who != Who::Reporter)
+/// The operations that there are where the host offers these.
+pub(crate) fn routes(offered: Offered) -> impl Iterator<Item = &'static Route> + Clone {
+    ROUTES.iter().filter(move |route| match route.who {
+        Who::Reporter => offered.leak_reports,
+        Who::Inspector => offered.introspection,
+        Who::Revoker => offered.revocation,
+        Who::Presented => offered.forward_auth,
+        Who::Anyone | Who::Visitor | Who::Admin | Who::Itself => true,
+    })
 }
 
 /// The operation that a request asks for, with the varying segment of its path as it was sent.
-pub(crate) fn find(request: &Request, leak_reports: bool) -> Result<(&'static Route, &str), Problem> {
+pub(crate) fn find(request: &Request, offered: Offered) -> Result<(&'static Route, &str), Problem> {
     let no_path = || Problem::new(404, "not_found", "There is nothing at this path.");
     // A path that is written out comes before one with a segment that varies.
     let mut matching =
-        routes(leak_reports).filter_map(|route| matches(route.path, &request.path).map(|value| (route, value)));
+        routes(offered).filter_map(|route| matches(route.path, &request.path).map(|value| (route, value)));
     let (first, value) = matching.next().ok_or_else(no_path)?;
-    let mut methods = routes(leak_reports).filter(|route| route.path == first.path);
+    let mut methods = routes(offered).filter(|route| route.path == first.path);
     let method = if request.method == "HEAD" { "GET" } else { &request.method };
-    if let Some(route) = methods.clone().find(|route| route.method.as_str() == method) {
+    if let Some(route) = methods.clone().find(|route| route.method == Method::Any || route.method.as_str() == method) {
         return Ok((route, value));
     }
     let mut allow: Vec<&str> = methods.by_ref().map(|route| route.method.as_str()).collect();
@@ -167,7 +198,8 @@ fn matches<'a>(template: &str, path: &'a str) -> Option<&'a str> {
     let mut value = "";
     loop {
         match (templates.next(), segments.next()) {
-            (None, None) => return Some(value),
+            // Whatever follows is of what a proxy was asked for.
+            (None, None) | (Some("{*}"), _) => return Some(value),
             (Some(template), Some(segment)) if template.starts_with('{') && !segment.is_empty() => value = segment,
             // Compared as it is meant: a letter that is percent-encoded is that letter.
             (Some(template), Some(segment)) if percent::segment(segment).as_deref() == Some(template) => {}
@@ -180,7 +212,7 @@ fn matches<'a>(template: &str, path: &'a str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn ask_where(leak_reports: bool, method: &str, path: &str) -> Result<(Operation, String), u16> {
+    fn ask_where(offered: Offered, method: &str, path: &str) -> Result<(Operation, String), u16> {
         let request = Request {
             method: method.to_owned(),
             path: path.to_owned(),
@@ -189,21 +221,39 @@ mod tests {
             body: Vec::new(),
             caller: token_core::Caller::default(),
         };
-        find(&request, leak_reports)
+        find(&request, offered)
             .map(|(route, value)| (route.operation, value.to_owned()))
             .map_err(|problem| crate::Response::from(problem).status)
     }
 
     fn ask(method: &str, path: &str) -> Result<(Operation, String), u16> {
-        ask_where(false, method, path)
+        ask_where(Offered::default(), method, path)
     }
 
     #[test]
     fn leaks_are_reported_where_the_host_wants_it() {
         let found = Ok((Operation::ReportLeaks, String::new()));
-        assert_eq!(ask_where(true, "POST", "/leak-reports"), found);
-        assert_eq!(ask_where(true, "GET", "/leak-reports"), Err(405));
+        let offered = Offered { leak_reports: true, ..Offered::default() };
+        assert_eq!(ask_where(offered, "POST", "/leak-reports"), found);
+        assert_eq!(ask_where(offered, "GET", "/leak-reports"), Err(405));
         assert_eq!([ask("POST", "/leak-reports"), ask("GET", "/leak-reports")], [Err(404), Err(404)]);
+    }
+
+    #[test]
+    fn a_proxy_asks_with_any_method_and_may_append_its_own_path() {
+        let offered = Offered { forward_auth: true, ..Offered::default() };
+        for (method, path) in [
+            ("GET", "/forward-auth/a:b"),
+            ("DELETE", "/forward-auth/a:b/"),
+            ("brew", "/forward-auth/a:b/../c:d/x"),
+            ("POST", "/forward-auth/a:b//x%2F..%2Fc:d"),
+        ] {
+            assert_eq!(ask_where(offered, method, path), Ok((Operation::ForwardAuth, "a:b".to_owned())), "{path}");
+            assert_eq!(ask(method, path), Err(404));
+        }
+        for path in ["/forward-auth", "/forward-auth/", "/forward-auth//a:b"] {
+            assert_eq!(ask_where(offered, "GET", path), Err(404), "{path}");
+        }
     }
 
     #[test]

@@ -216,6 +216,13 @@ pub(crate) fn leak_reports() -> [(&'static str, Schema); 2] {
     [("LeakReports", Schema::Array(reports.build())), ("Leaks", Schema::Array(leaks.build()))]
 }
 
+/// A token as it was presented. Other fields of OAuth are ignored.
+pub(crate) fn presented_token() -> Schema {
+    let form =
+        ObjectBuilder::new().property("token", string().min_length(Some(1))).property("token_type_hint", string());
+    form.required("token").build().into()
+}
+
 pub(crate) fn sha256() -> Schema {
     matching("^[A-Za-z0-9+/]{43}=$")
 }

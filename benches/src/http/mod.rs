@@ -1,5 +1,6 @@
 //! A server on one thread and a load from another.
 
+pub mod actix;
 mod load;
 mod server;
 

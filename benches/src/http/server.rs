@@ -35,8 +35,17 @@ pub struct Server {
     pub address: SocketAddr,
     /// The thread that does all of its work.
     pub thread: Thread,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<Stop>,
     running: Option<JoinHandle<()>>,
+}
+
+/// How a server is told to end.
+struct Stop(Box<dyn FnOnce()>);
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stop(..)")
+    }
 }
 
 impl Server {
@@ -55,11 +64,24 @@ impl Server {
             }
         });
         let (address, thread) = said.recv()??;
-        Ok(Server { address, thread, stop: Some(stop), running: Some(running) })
+        // Nobody to be told has ended already.
+        let stop = move || {
+            stop.send(()).ok();
+        };
+        Ok(Server::of(address, thread, stop, running))
+    }
+
+    pub(super) fn of(
+        address: SocketAddr,
+        thread: Thread,
+        stop: impl FnOnce() + 'static,
+        running: JoinHandle<()>,
+    ) -> Server {
+        Server { address, thread, stop: Some(Stop(Box::new(stop))), running: Some(running) }
     }
 }
 
-type Started = Result<(SocketAddr, Thread), Trouble>;
+pub(super) type Started = Result<(SocketAddr, Thread), Trouble>;
 
 fn serve(
     make: impl FnOnce() -> Made,
@@ -81,7 +103,7 @@ fn serve(
         };
         tokio::select! {
             served = serving => served?,
-            // The sender is gone when the server is dropped.
+            // Told, or its sender is gone.
             _ = stopped => {}
         }
         Ok(())
@@ -90,7 +112,9 @@ fn serve(
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        if let Some(Stop(stop)) = self.stop.take() {
+            stop();
+        }
         if let Some(running) = self.running.take() {
             // It has nothing to say that was not said.
             drop(running.join());

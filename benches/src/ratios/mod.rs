@@ -51,7 +51,7 @@ const PARTS: [(&[&str], Measure); 20] = [
     (&["verify.threads", "verify.threads.hot"], threads::measure),
     (&["reject.checksum"], reject::measure),
     (&["memory.token"], memory::measure),
-    (&["http.axum", "http.axum.1k"], web::throughput),
+    (&["http.axum", "http.axum.1k", "http.actix", "http.actix.1k"], web::throughput),
     (&["http.p99"], web::latency),
     (&["naive.sqlite"], naive::sqlite),
     (&["naive.postgres"], naive::postgres),

@@ -1,4 +1,4 @@
-//! `http.axum`, `http.axum.1k`, `http.p99`: a route behind the layer with one scope, over the same route bare.
+//! `http.axum`, `http.axum.1k`, `http.actix`, `http.actix.1k`, `http.p99`: a route behind the layer with one scope, over the same route bare.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Setting, runtime};
 use crate::Trouble;
 use crate::clock::Thread;
-use crate::http::{App, Connections, Server, protected, request};
+use crate::http::{App, Connections, Server, actix, protected, request};
 use crate::pairs::{median, pairs, percentile};
 use crate::shelf::Shelf;
 use crate::subject::{Keeping, Subject};
@@ -22,9 +22,14 @@ const PACED_SLICE: Duration = Duration::from_millis(1000);
 
 pub(super) fn throughput(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
     let mut rows = Vec::new();
-    for (name, count) in [("http.axum", 1), ("http.axum.1k", 1000)] {
+    for (name, framework, count) in [
+        ("http.axum", Framework::Axum, 1),
+        ("http.axum.1k", Framework::Axum, 1000),
+        ("http.actix", Framework::Actix, 1),
+        ("http.actix.1k", Framework::Actix, 1000),
+    ] {
         if setting.asks_for(name) {
-            let (bare, ours, requests) = servers(count)?;
+            let (bare, ours, requests) = servers_on(framework, count)?;
             let runtime = runtime()?;
             let open =
                 |server: &Server| runtime.block_on(Connections::open(server.address, CONNECTIONS, requests.clone()));
@@ -42,7 +47,13 @@ pub(super) fn throughput(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
                 || slice(&to_ours, &ours.thread, &mut cost_ours),
                 || slice(&to_bare, &bare.thread, &mut cost_bare),
             )?;
-            // What a host that wants to know where requests come from pays for that alone.
+            if framework == Framework::Actix {
+                let [ours, bare] = [cost_ours, cost_bare].map(median);
+                let note = format!("the server's thread a request: {ours:.2} µs, bare {bare:.2} µs");
+                rows.push(Row::new(name, "/s", measured).note(note));
+                continue;
+            }
+            // What a host that wants to know where requests come from pays for that alone; actix-web always knows.
             let told = Server::start(|| Box::pin(async { Ok(App::bare_with_addresses()) }))?;
             let (to_told, mut cost_told) = (RefCell::new(open(&told)?), Vec::new());
             for _ in 0..PAIRS / 3 {
@@ -77,20 +88,37 @@ pub(super) fn latency(_setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
     Ok(vec![Row::new("http.p99", "us", measured).note(note)])
 }
 
+/// What serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framework {
+    Axum,
+    Actix,
+}
+
 /// A bare server, a protected one, and requests with so many tokens, which both get.
 pub(crate) fn servers(count: usize) -> Result<(Server, Server, Vec<Vec<u8>>), Trouble> {
+    servers_on(Framework::Axum, count)
+}
+
+fn servers_on(framework: Framework, count: usize) -> Result<(Server, Server, Vec<Vec<u8>>), Trouble> {
     let store = Arc::new(Shelf::default());
     let (subject, background) = runtime()?.block_on(Subject::on(store.clone(), Keeping::all(count), count))?;
     runtime()?.block_on(background.turn())?;
     let requests = subject.headers.iter().map(|header| request("GET", "/projects", header)).collect();
     // As a host runs it: the background beside the requests, and nothing chosen.
-    let ours = Server::start(move || {
-        Box::pin(async move {
-            let (tokens, background) = crate::subject::build(store, Keeping::default_of_the_service()).await?;
-            tokio::spawn(background);
-            Ok(protected(&tokens))
-        })
-    })?;
-    let bare = Server::start(|| Box::pin(async { Ok(App::bare()) }))?;
+    let building = async move || crate::subject::build(store, Keeping::default_of_the_service()).await;
+    let (ours, bare) = match framework {
+        Framework::Actix => (actix::start(Some(Box::new(|| Box::pin(building()))))?, actix::start(None)?),
+        Framework::Axum => {
+            let ours = Server::start(move || {
+                Box::pin(async move {
+                    let (tokens, background) = building().await?;
+                    tokio::spawn(background);
+                    Ok(protected(&tokens))
+                })
+            })?;
+            (ours, Server::start(|| Box::pin(async { Ok(App::bare()) }))?)
+        }
+    };
     Ok((bare, ours, requests))
 }

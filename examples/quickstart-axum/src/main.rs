@@ -14,7 +14,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use token_axum::{Authorized, TokenLayer, management, screen};
-use token_core::{Risk, Tokens};
+use token_core::{Risk, Tokens, TrustedProxies};
 use token_screen::{Management, Screen};
 use token_store_sqlx::SqlStore;
 use tokio::net::TcpListener;
@@ -31,6 +31,7 @@ token_core::scopes! {
     InvoicesRead = "invoices:read", "See invoices and what was paid", "Invoices", Risk::Medium;
     InvoicesPay = "invoices:pay", "Pay invoices from your account", "Invoices", Risk::High, implies "invoices:read";
     TokensSelf = "tokens:self", "Let the token see, rotate and revoke itself", "Tokens", Risk::Medium;
+    TokensInspect = "tokens:inspect", "Look into tokens that are presented elsewhere, and revoke them", "Tokens", Risk::Medium;
 }
 
 #[tokio::main]
@@ -65,10 +66,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(TokenLayer::required(&tokens).except(["/healthz"]));
 
     // For people who are signed in, to manage their tokens.
-    let manage = Management::new(&tokens, "/api/tokens")
+    let mut manage = Management::new(&tokens, "/api/tokens")
         .origin(format!("http://{address}"))
         .cookie_name(demo::COOKIE)
-        .self_service::<TokensSelf>();
+        .self_service::<TokensSelf>()
+        // For services that are not written in Rust, and for the proxies in front of them.
+        .introspection::<TokensInspect>()
+        .revocation::<TokensInspect>()
+        .forward_auth();
+    // Proxies whose word on the client's address is taken.
+    if let Ok(networks) = env::var("TRUSTED_PROXIES") {
+        manage = manage.trusted_proxies(TrustedProxies::parse(networks.split(','))?);
+    }
     let pages = Screen::new(&tokens, "/settings/tokens")
         .product("Acme")
         .origin(format!("http://{address}"))

@@ -137,7 +137,7 @@ async fn what_can_be_no_token_is_invalid_and_costs_no_statement() {
     }
 }
 
-/// The server itself stops at some 400 KB of headers, long after what a token could be.
+/// The server itself stops at some hundred KB of headers, long after what a token could be, with a status of its own.
 #[tokio::test]
 async fn headers_without_end_are_refused_by_the_server() {
     let service = Service::start().await;
@@ -152,7 +152,7 @@ async fn headers_without_end_are_refused_by_the_server() {
         stream.read_exact(&mut start).await
     };
     let refused = timeout(Duration::from_secs(20), refused).await.expect("an end in time");
-    assert!(refused.is_err() || &start == b"HTTP/1.1 431", "{}", start.escape_ascii());
+    assert!(refused.is_err() || start.starts_with(b"HTTP/1.1 4"), "{}", start.escape_ascii());
     assert_eq!(service.statements.calls(), before);
     assert_eq!(service.anonymous("GET /any").await.status, 401, "the server goes on");
 }
@@ -185,7 +185,7 @@ async fn a_wrong_token_costs_what_a_right_one_costs() {
 #[tokio::test]
 async fn other_sources_count_where_the_host_opted_in() {
     let sources = Sources::default().with_api_key_header().with_basic_password();
-    let service = Service::start_with(|builder| builder.sources(sources), true).await;
+    let service = Service::start_with(|builder| builder.sources(sources)).await;
     let minted = service.mint(all("projects:read")).await;
     let api_key = [b"X-API-Key: ", text(&minted).as_bytes()].concat();
     assert_eq!(service.send("GET /any", &[&api_key]).await.status, 200);
@@ -206,7 +206,7 @@ async fn other_sources_count_where_the_host_opted_in() {
 
 #[tokio::test]
 async fn the_realm_is_the_hosts() {
-    let service = Service::start_with(|builder| builder.realm("Acme"), true).await;
+    let service = Service::start_with(|builder| builder.realm("Acme")).await;
     assert_eq!(service.anonymous("GET /any").await.challenge(), Some(r#"Bearer realm="Acme""#));
 }
 
@@ -214,7 +214,7 @@ async fn the_realm_is_the_hosts() {
 #[tokio::test]
 async fn credentials_are_hidden_in_the_debug_of_headers() {
     let sources = Sources::default().with_api_key_header();
-    let service = Service::start_with(|builder| builder.sources(sources), true).await;
+    let service = Service::start_with(|builder| builder.sources(sources)).await;
     let minted = service.mint(all("projects:read")).await;
     let bearer = bearer(text(&minted));
     let api_key = [b"X-API-Key: ", text(&minted).as_bytes()].concat();

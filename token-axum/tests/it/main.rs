@@ -4,6 +4,9 @@
 
 mod client;
 mod credentials;
+mod ends;
+mod guarded;
+mod host;
 #[cfg(feature = "screen")]
 mod management;
 mod mistakes;

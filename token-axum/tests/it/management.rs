@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::HeaderMap;
 use p256::ecdsa::SigningKey;
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use serde_json::{Value, json};
-use token_core::{ListFilter, Position, Tokens};
+use token_core::{ListFilter, Position, Time, Tokens};
 use token_screen::{Management, ReporterKeys, SignedIn};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -22,27 +20,23 @@ pub(crate) fn reporter() -> SigningKey {
     SigningKey::from_slice(&[1; 32]).unwrap()
 }
 
-/// People are signed in by a header of theirs here, which stands for the cookie of a host.
-pub(crate) fn mount(tokens: &Tokens) -> Router {
-    let clock = tokens.clone();
-    let sign_in = move |headers: HeaderMap| {
-        let now = clock.now();
-        async move {
-            let actor = match headers.get("x-user").map(|value| value.to_str().unwrap()) {
-                None => return Ok(None),
-                Some("ada") => owner(),
-                Some("bob") => other_owner(),
-                Some("root") => admin(),
-                Some("viewer") => owner().read_only(),
-                Some(_) => return Err("canary-of-the-sessions"),
-            };
-            Ok(Some(SignedIn::by_cookie(actor, now)))
-        }
+/// Who is signed in, by the header that stands for the cookie of a host.
+pub(crate) fn signed_in(user: Option<&[u8]>, now: Time) -> Result<Option<SignedIn>, &'static str> {
+    let actor = match user {
+        None => return Ok(None),
+        Some(b"ada") => owner(),
+        Some(b"bob") => other_owner(),
+        Some(b"root") => admin(),
+        Some(b"viewer") => owner().read_only(),
+        Some(_) => return Err("canary-of-the-sessions"),
     };
+    Ok(Some(SignedIn::by_cookie(actor, now)))
+}
+
+pub(crate) fn management(tokens: &Tokens) -> Management {
     let pem = reporter().verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
     let reporters = ReporterKeys::new([("reporter", pem)]).unwrap();
-    let management = Management::new(tokens, "/api/tokens").origin(ORIGIN).leak_reports(reporters);
-    token_axum::management(management, sign_in)
+    Management::new(tokens, "/api/tokens").origin(ORIGIN).leak_reports(reporters)
 }
 
 pub(crate) struct Sent<'a> {

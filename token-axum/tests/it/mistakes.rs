@@ -69,7 +69,7 @@ async fn a_server_that_keeps_no_client_address() {
 async fn token_management_behind_a_layer() {
     let service = Service::start().await;
     let minted = service.mint(token_core::Grants::default()).await;
-    let app = crate::management::mount(&service.tokens).layer(TokenLayer::required(&service.tokens));
+    let app = crate::host::mount(&service.tokens).layer(TokenLayer::required(&service.tokens));
     let log = logged(app, "/api/tokens/tokens", text(&minted)).await;
     for part in ["WARN", "Router::new().merge(management(..)).merge(protected)"] {
         assert!(log.contains(part), "{log}");

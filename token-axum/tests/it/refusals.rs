@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use token_core::{Grants, Overlap, Reason, Replace, Rotation};
+use token_core::{Overlap, Reason, Replace, Rotation};
 
 use crate::client::Answer;
 use crate::service::{Service, Word, admin, all, other_owner, owner, text, with_wrong_verifier};
@@ -100,19 +100,8 @@ async fn forwarded_headers_do_not_move_a_client() {
     assert_eq!(service.reason(&owner(), &answer).await, Reason::NetworkNotAllowed);
 }
 
-#[tokio::test]
-async fn a_token_for_some_networks_is_refused_where_the_address_is_not_known() {
-    let service = Service::start_without_addresses().await;
-    let here = service.mint_for_networks(&["127.0.0.0/8"]).await;
-    let answer = service.holder(text(&here), "GET /any").await;
-    assert_eq!(answer.status, 401);
-    assert_eq!(service.reason(&owner(), &answer).await, Reason::AddressUnknown);
-    let anywhere = service.mint(Grants::default()).await;
-    assert_eq!(service.holder(text(&anywhere), "GET /any").await.status, 200);
-}
-
-/// A refusal is the same for every path and method, whether or not a route matches. `Allow` is axum's own, added outside of
-/// the layer; a layer around the whole router comes before that.
+/// A refusal is the same for every path and method, whether or not a route matches. `Allow` is the framework's own,
+/// added outside of the layer; a layer around the whole router comes before that.
 #[tokio::test]
 async fn a_refusal_does_not_tell_which_routes_there_are() {
     let service = Service::start().await;

@@ -5,11 +5,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use axum::Router;
-use axum::extract::Path;
-use axum::http::HeaderMap;
-use axum::routing::{get, post};
-use token_axum::{AnyToken, Authorized, Limited, Rejection, TokenLayer};
 use token_core::testing::CountingStore;
 use token_core::{
     Actor, ActorId, Background, Builder, Ceiling, Ceilings, Expiry, Grant, Grants, Keyring, ManualClock, Minted,
@@ -18,6 +13,7 @@ use token_core::{
 };
 
 use crate::client::{Answer, request};
+use crate::host;
 use crate::store::{FailingStore, failing_store};
 
 token_core::scopes! {
@@ -79,19 +75,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// On a socket, with the client's address known.
+    /// On a socket of the framework's, with the client's address known.
     pub(crate) async fn start() -> Service {
-        Service::start_with(|builder| builder, true).await
+        Service::start_with(|builder| builder).await
     }
 
-    pub(crate) async fn start_without_addresses() -> Service {
-        Service::start_with(|builder| builder, false).await
-    }
-
-    pub(crate) async fn start_with(
-        choose: impl FnOnce(Builder<Keyring>) -> Builder<Keyring>,
-        addresses_known: bool,
-    ) -> Service {
+    pub(crate) async fn start_with(choose: impl FnOnce(Builder<Keyring>) -> Builder<Keyring>) -> Service {
         let store = Arc::new(failing_store());
         let statements = Arc::new(CountingStore::new(store.clone()));
         let clock = Arc::new(ManualClock::at("2027-01-31T10:00:00Z".parse().unwrap()));
@@ -104,16 +93,7 @@ impl Service {
             .ceilings(Host(word.clone()));
         let (tokens, background) = choose(builder).build().await.unwrap();
 
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let app = app(&tokens);
-        tokio::spawn(async move {
-            if addresses_known {
-                axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
-            } else {
-                axum::serve(listener, app).await
-            }
-        });
+        let address = host::serve(&tokens).await;
         Service { tokens, background, store, statements, clock, word, address }
     }
 
@@ -168,58 +148,6 @@ impl Service {
     pub(crate) async fn uses(&self, token: &Token) -> u64 {
         self.usage(token).await.hours.iter().map(|hour| hour.count).sum()
     }
-}
-
-fn app(tokens: &Tokens) -> Router {
-    let writers = Router::new()
-        .route("/writers/any", get(async |_: AnyToken| "in"))
-        .route("/writers/plain", get(async || "in"))
-        .layer(TokenLayer::required(tokens).require::<ProjectsWrite>());
-    let open = Router::new()
-        .route("/open", get(welcome))
-        .route("/open/any", get(async |_: AnyToken| "in"))
-        .route("/open/read", get(async |_: Authorized<ProjectsRead>| "in"))
-        .route("/open/maybe-read", get(async |token: Option<Authorized<ProjectsRead>>| format!("{}", token.is_some())))
-        .layer(TokenLayer::optional(tokens));
-    let open_to_readers = Router::new()
-        .route("/open-to-readers", get(async || "in"))
-        .layer(TokenLayer::optional(tokens).require::<ProjectsRead>());
-    let twice = Router::new()
-        .route("/twice", get(async |_: AnyToken| "in"))
-        .route_layer(TokenLayer::required(tokens).require::<ProjectsWrite>());
-    let uncovered = Router::new()
-        .layer(TokenLayer::required(tokens))
-        .route("/uncovered", get(async |_: AnyToken| "in"))
-        .route("/uncovered/maybe", get(async |_: Option<AnyToken>| "in"))
-        .route("/uncovered/read", get(async |_: Authorized<ProjectsRead>| "in"));
-    let app = Router::new()
-        .route("/any", get(async |token: AnyToken| format!("{} of {}", token.name(), token.owner())))
-        .route("/projects", get(async |token: Authorized<ProjectsRead>| format!("projects of {}", token.owner())))
-        .route("/projects", post(async |_: Authorized<ProjectsWrite>| "created"))
-        .route("/project/{id}", get(show_project))
-        .route("/reach", get(async |token: Limited<ProjectsRead>| format!("{:?}", token.resources())))
-        .route("/undeclared", get(async |_: Authorized<Undeclared>| "in"))
-        .route("/headers", get(async |headers: HeaderMap| format!("{headers:?}")))
-        .route("/healthz", get(async || "ok"))
-        .route("/healthz/token", get(async |_: AnyToken| "in"))
-        .merge(twice)
-        .layer(TokenLayer::required(tokens).except(["/healthz", "/healthz/token"]))
-        .merge(writers)
-        .merge(open)
-        .merge(open_to_readers)
-        .merge(uncovered);
-    #[cfg(feature = "screen")]
-    let app = crate::management::mount(tokens).merge(app);
-    app
-}
-
-async fn welcome(token: Option<AnyToken>) -> String {
-    token.map_or_else(|| "welcome, stranger".to_owned(), |token| format!("welcome, {}", token.owner()))
-}
-
-async fn show_project(token: Limited<ProjectsRead>, Path(id): Path<String>) -> Result<String, Rejection> {
-    token.check(&id)?;
-    Ok(format!("project {id}"))
 }
 
 pub(crate) fn bearer(text: &str) -> Vec<u8> {

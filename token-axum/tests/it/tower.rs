@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use ::tower::{Layer, Service as _, ServiceExt, service_fn};
 use axum::http::{Request, Response};
 use token_axum::{AnyToken, ClientAddress, TokenLayer};
+use token_core::Reason;
 
 use crate::service::{ProjectsRead, Service, all, text};
 
@@ -79,6 +80,19 @@ async fn the_host_can_name_the_client_address() {
         let answer = app.clone().oneshot(request).await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{named:?} {socket:?}");
     }
+}
+
+#[tokio::test]
+async fn a_token_for_some_networks_is_refused_where_the_address_is_not_known() {
+    let service = Service::start().await;
+    let here = service.mint_for_networks(&["127.0.0.0/8"]).await;
+    let anywhere = service.mint(all("projects:read")).await;
+    let inner = service_fn(async |_: Request<Upload>| Ok::<_, Infallible>(Response::new(String::new())));
+    let app = TokenLayer::required(&service.tokens).layer(inner);
+    assert_eq!(app.clone().oneshot(request(text(&here))).await.unwrap().status(), 401);
+    assert_eq!(app.oneshot(request(text(&anywhere))).await.unwrap().status(), 200);
+    let refusals = service.usage(&here.token).await.refusals;
+    assert_eq!(refusals.iter().map(|refusal| refusal.reason).collect::<Vec<_>>(), [Reason::AddressUnknown]);
 }
 
 /// A token means something to the service that verified it, and nothing to another.

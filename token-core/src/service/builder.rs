@@ -17,7 +17,7 @@ use crate::format::{PrefixError, TokenFormat};
 use crate::keyring::Keyring;
 use crate::loads::{Limits, Loads};
 use crate::policy::{Policy, PolicyError, PolicyRow};
-use crate::random::Random;
+use crate::random::{Random, RandomError};
 use crate::scope::{Catalog, CatalogError, ScopeDef};
 use crate::seal::Sealed;
 use crate::store::{Fault, StoreError, TokenStore};
@@ -25,6 +25,7 @@ use crate::tally::Tally;
 use crate::text::KeyId;
 
 use super::keys::check_keys;
+use super::registry::StoreId;
 use super::{Background, Inner, POLICY_KEY, ServiceId, Tokens};
 
 /// Snapshots that are kept unless another number is chosen: some 40 MB of them.
@@ -111,6 +112,9 @@ pub enum BuildError {
         /// The key's id.
         id: KeyId,
     },
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -259,7 +263,8 @@ impl Builder<Keyring> {
             store.meta_or_insert(POLICY_KEY, &row).await?;
         }
 
-        let tokens = Tokens::registered(Inner {
+        let store_id = StoreId::of(store).await?;
+        let inner = Inner {
             id: ServiceId::next(),
             store: choices.store,
             keyring,
@@ -275,7 +280,8 @@ impl Builder<Keyring> {
             flushing: async_lock::Mutex::default(),
             realm,
             sources: choices.sources,
-        });
+        };
+        let tokens = Tokens::registered(inner, store_id);
         let background = Background::new(tokens.clone(), choices.sink);
         Ok((tokens, background))
     }

@@ -10,7 +10,7 @@ use crate::scope::{Ceiling, Grants};
 use crate::seal::BrokenSeal;
 use crate::secret::Selector;
 use crate::store::{Fault, Loaded};
-use crate::text::ActorId;
+use crate::text::{ActorId, OwnerId};
 use crate::token::{SecretRef, SecretState, TokenId};
 
 use super::{Inner, ManageError, Tokens};
@@ -81,6 +81,18 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// The token and the owner that a text belongs to, if it verifies in full, whatever may have become of the token since, so that who
+    /// shows it can have it revoked. `None` of every other text, of a value that rotation has ended, and of a token whose row was tampered
+    /// with. Nothing is tallied.
+    ///
+    /// # Errors
+    /// [`ManageError`] if the store fails, or a key is missing.
+    pub async fn identify(&self, text: &[u8]) -> Result<Option<(TokenId, OwnerId)>, ManageError> {
+        self.0.identify(text).await
+    }
+}
+
 impl Inner {
     /// The rows of what was reported, and why some can't be read, if so: one bad row hides no other.
     async fn load_reported(
@@ -107,6 +119,20 @@ impl Inner {
             Err(error) => return Err(error.into()),
         };
         Ok((loaded.into_iter().map(|loaded| (loaded.secret.selector, loaded)).collect(), failed))
+    }
+
+    /// Whose token a text is, if it verifies in full.
+    async fn identify(&self, text: &[u8]) -> Result<Option<(TokenId, OwnerId)>, ManageError> {
+        let Ok(parsed) = self.format.parse(text) else { return Ok(None) };
+        let loaded = self.store.load(&[parsed.selector()]).await?;
+        let loaded = loaded.iter().find(|loaded| loaded.secret.selector == parsed.selector());
+        match self.judge(parsed, loaded)? {
+            Judgement::Revoke(_) | Judgement::Done(Leaked::Revoked(_)) => {}
+            Judgement::Done(Leaked::Ended(_) | Leaked::Unknown) => return Ok(None),
+        }
+        // Of a row that can't be believed nobody knows whose it is.
+        let token = loaded.and_then(|loaded| loaded.token.check(&self.keyring).ok());
+        Ok(token.map(|token| (token.id, token.owner.clone())))
     }
 
     fn judge(&self, parsed: Parsed<'_>, loaded: Option<&Loaded>) -> Result<Judgement, ManageError> {

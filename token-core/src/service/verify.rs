@@ -93,6 +93,13 @@ impl Verified {
         catalog.index_of::<S>().is_some_and(|scope| self.snapshot.rights.allows_everywhere(scope))
     }
 
+    /// The scopes that the token, under its owner's ceiling, allows on every resource, in the order of the catalog.
+    pub fn scopes(&self) -> impl Iterator<Item = &'static str> {
+        let (catalog, rights) = (&self.snapshot.catalog, &self.snapshot.rights);
+        let allowed = |name: &&str| catalog.index(name).is_some_and(|scope| rights.allows_everywhere(scope));
+        catalog.scopes().iter().map(|scope| scope.name).filter(allowed)
+    }
+
     /// Whether the token allows the scope of this name on every resource.
     #[cfg(feature = "testing")]
     pub(crate) fn allows_scope(&self, scope: &str) -> bool {
@@ -271,22 +278,40 @@ impl Tokens {
         self.require_that::<S, _>(token, Rights::resources)
     }
 
+    /// As [`require`](Tokens::require), of a scope by its name, such as one that an operator wrote into a proxy's configuration. `None`
+    /// if the catalog does not declare it.
+    pub fn require_named(&self, token: &Verified, scope: &str) -> Option<Result<(), Refusal>> {
+        let def = self.catalog().scopes().iter().find(|def| def.name == scope)?;
+        let everywhere = |rights: &Rights, scope| rights.allows_everywhere(scope).then_some(());
+        Some(self.require_defined(token, def, token.snapshot.catalog.index(def.name), everywhere))
+    }
+
     #[inline]
     fn require_that<S: Scope, T>(
         &self,
         token: &Verified,
         holds: impl FnOnce(&Rights, ScopeIndex) -> Option<T>,
     ) -> Result<T, Refusal> {
+        self.require_defined(token, &S::DEF, token.snapshot.catalog.index_of::<S>(), holds)
+    }
+
+    #[inline]
+    fn require_defined<T>(
+        &self,
+        token: &Verified,
+        def: &ScopeDef,
+        scope: Option<ScopeIndex>,
+        holds: impl FnOnce(&Rights, ScopeIndex) -> Option<T>,
+    ) -> Result<T, Refusal> {
         let snapshot = &*token.snapshot;
         // What another service has verified is nothing here.
         let ours = Arc::ptr_eq(&snapshot.catalog, &self.0.catalog);
-        let scope = snapshot.catalog.index_of::<S>().filter(|_| ours);
-        match scope.and_then(|scope| Some((scope, holds(&snapshot.rights, scope)?))) {
+        match scope.filter(|_| ours).and_then(|scope| Some((scope, holds(&snapshot.rights, scope)?))) {
             Some((scope, held)) => {
                 snapshot.exercised.note(scope);
                 Ok(held)
             }
-            None => Err(self.lacking(token, &S::DEF)),
+            None => Err(self.lacking(token, def)),
         }
     }
 

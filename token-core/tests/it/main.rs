@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod background;
+mod built_twice;
 mod caching;
 mod conformance;
 mod faults;

@@ -1,15 +1,17 @@
 //! The operations: each reads what was asked, acts through the core, and says what is so now.
 
 mod asked;
+mod forward_auth;
 mod leaks;
 mod misc;
 mod owners;
 mod policy;
+mod presented;
 mod self_service;
 mod tokens;
 pub(crate) mod wire;
 
-use crate::guard::Access;
+use crate::guard::{self, Access};
 use crate::http::{Request, Response};
 use crate::management::Management;
 use crate::openapi;
@@ -26,8 +28,12 @@ pub(crate) async fn perform(
     segment: &str,
     access: &Access,
 ) -> Result<Response, Problem> {
-    check_length(route, request)?;
     let operation = route.operation;
+    if let Access::Presented(token) = access {
+        // The body, if there is one, is of what the proxy was asked for.
+        return forward_auth::answer(management, segment, token, &guard::call(route, request));
+    }
+    check_length(route, request)?;
     let asked = |actor| Asked { management, request, segment, actor };
     match access {
         Access::Anyone => {
@@ -37,6 +43,8 @@ pub(crate) async fn perform(
         Access::Itself(actor, id) => self_service::perform(&asked(actor), operation, *id).await,
         Access::Visitor(actor) => visited(&asked(actor), operation).await,
         Access::Reporter => leaks::report(management, request).await,
+        Access::Program(token) => presented::perform(management, route, request, token).await,
+        Access::Presented(_) => Err(Problem::forbidden()),
     }
 }
 
@@ -76,6 +84,13 @@ async fn visited(asked: &Asked<'_>, operation: Operation) -> Result<Response, Pr
         O::ReadChange => misc::change(asked).await,
         O::ListScopes => misc::scopes(asked),
         // The guard lets no visitor through to these.
-        O::ReadSelf | O::RotateSelf | O::RevokeSelf | O::ReadDocument | O::ReportLeaks => Err(Problem::forbidden()),
+        O::ReadSelf
+        | O::RotateSelf
+        | O::RevokeSelf
+        | O::ReadDocument
+        | O::ReportLeaks
+        | O::Introspect
+        | O::RevokePresented
+        | O::ForwardAuth => Err(Problem::forbidden()),
     }
 }

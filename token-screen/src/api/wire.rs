@@ -6,7 +6,7 @@ mod input;
 use serde::Serialize;
 use token_core::{
     Grants, Listed, Networks, Owner, OwnerId, Policy, Risk, ScopeDef, Superseded, Time, Token, TokenFormat, TokenId,
-    TokenName, TokenState, Tokens,
+    TokenName, TokenState, Tokens, Verified,
 };
 use utoipa::ToSchema;
 
@@ -269,6 +269,47 @@ impl ScopeBody {
             group: scope.group,
             risk: scope.risk,
             implies: scope.implies.to_vec(),
+        }
+    }
+}
+
+/// What RFC 7662 says of a token. Of one that does not work, or is not the caller's to see, that it is not active, and nothing else.
+#[derive(Serialize, ToSchema, Default)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Introspection)]
+pub(crate) struct IntrospectionBody {
+    active: bool,
+    /// What it allows on every resource, separated by spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    token_type: Option<&'static str>,
+    /// When it ends, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    exp: Option<i64>,
+    /// Whom it acts for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::owner, required = false)]
+    sub: Option<OwnerId>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::id, required = false)]
+    jti: Option<TokenId>,
+}
+
+impl IntrospectionBody {
+    pub(super) fn of(token: &Verified) -> IntrospectionBody {
+        let scopes: Vec<&str> = token.scopes().collect();
+        IntrospectionBody {
+            active: true,
+            scope: Some(scopes.join(" ")),
+            token_type: Some("Bearer"),
+            exp: token.expires_at().map(|end| end.as_micros().div_euclid(1_000_000)),
+            sub: Some(token.owner().clone()),
+            jti: Some(token.token_id()),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod changes;
 mod document;
+mod forward_auth;
 mod guard;
 mod leaks;
 mod matrix;
@@ -11,6 +12,7 @@ mod page_faults;
 mod page_forms;
 mod page_matrix;
 mod pages;
+mod presented;
 mod requests;
 mod snapshots;
 mod world;

@@ -167,7 +167,8 @@ fn the_demo_s_users_see_what_is_theirs(place: &Place) {
     let sign_in = |form: &str| program.send("POST", "/demo/sign-in", &[], form);
     for nobody in ["", "user=", "user=eve", "user=Ann", "name=ann", "user=ann&user=bob"] {
         let answer = sign_in(nobody);
-        assert_eq!((answer.status, answer.cookie), (400, None), "{nobody}");
+        // What is no form, or not this one, the framework refuses in its own way.
+        assert!(matches!(answer.status, 400 | 415 | 422) && answer.cookie.is_none(), "{nobody}: {}", answer.status);
     }
     let cookies = [sign_in("user=ann").cookie.unwrap(), sign_in("user=ann").cookie.unwrap()];
     assert_ne!(cookies[0], cookies[1]);

@@ -10,3 +10,4 @@ mod leaks;
 mod life;
 mod outage;
 mod program;
+mod suite;

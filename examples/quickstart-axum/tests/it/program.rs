@@ -153,7 +153,10 @@ impl Client {
             request = request.header(*name, *value);
         }
         if !body.is_empty() {
-            request = request.header("Content-Type", "application/json");
+            // Signing in is a form's.
+            let form = path.starts_with("/demo/");
+            let kind = if form { "application/x-www-form-urlencoded" } else { "application/json" };
+            request = request.header("Content-Type", kind);
         }
         let mut response = self.agent.run(request.body(body.to_owned()).unwrap()).unwrap();
         let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());

@@ -1,0 +1,362 @@
+//! The middleware: verifies the token of every request before anything behind it runs.
+
+use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{Error, HttpMessage};
+use pin_project_lite::pin_project;
+use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, Verified};
+
+use crate::address::caller;
+use crate::call::Called;
+use crate::path::within_scopes;
+use crate::rejection::{Refused, refusal_of, refusal_of_error, respond};
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Lets a request through to the services behind it only with a valid token.
+///
+/// Everything behind it is protected, and exceptions are named: `App::new().wrap(layer)` covers every route and the answer to requests that
+/// match none, `web::scope("/v1").wrap(layer)` all that is below it, `web::resource(..).wrap(layer)` one resource. Of several
+/// that are wrapped around one thing, the last is met first.
+///
+/// It is cheap to clone, and to be made once, before the workers.
+#[derive(Debug, Clone)]
+#[must_use = "a layer protects what it is put on: web::scope(..).wrap(layer).route(..)"]
+pub struct TokenLayer {
+    rules: Rules,
+}
+
+impl TokenLayer {
+    /// A middleware that refuses a request without a valid token.
+    pub fn required(tokens: &Tokens) -> TokenLayer {
+        TokenLayer::new(tokens, false)
+    }
+
+    /// A middleware that lets a request without a credential through as anonymous. One with a bad credential is refused all the
+    /// same: nobody who sends a token is taken for nobody.
+    pub fn optional(tokens: &Tokens) -> TokenLayer {
+        TokenLayer::new(tokens, true)
+    }
+
+    fn new(tokens: &Tokens, anonymous: bool) -> TokenLayer {
+        TokenLayer { rules: Rules { tokens: tokens.clone(), anonymous, scopes: Vec::new(), except: Vec::new() } }
+    }
+
+    /// Asks every request for the scope as well, on every resource. An anonymous request has none, so an optional layer
+    /// is a required one from here on.
+    pub fn require<S: Scope>(mut self) -> TokenLayer {
+        self.rules.scopes.push(Tokens::require::<S>);
+        self.rules.anonymous = false;
+        self
+    }
+
+    /// Lets requests for exactly these paths through without looking at tokens, such as `/healthz`. The path is compared as it was
+    /// sent, and as the layer sees it: inside a scope, without the prefix of the scope.
+    pub fn except(mut self, paths: impl IntoIterator<Item = impl Into<Box<str>>>) -> TokenLayer {
+        self.rules.except.extend(paths.into_iter().map(Into::into));
+        self
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for TokenLayer
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = TokenService<S>;
+    type InitError = ();
+    type Future = Ready<Result<TokenService<S>, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        // Of this worker's own: what each request counts itself in is shared with no other thread.
+        ready(Ok(TokenService { inner: Rc::new(inner), rules: Rc::new(self.rules.clone()) }))
+    }
+}
+
+type ScopeCheck = fn(&Tokens, &Verified) -> Result<(), Refusal>;
+
+#[derive(Clone)]
+struct Rules {
+    tokens: Tokens,
+    anonymous: bool,
+    scopes: Vec<ScopeCheck>,
+    except: Vec<Box<str>>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("tokens", &self.tokens)
+            .field("anonymous", &self.anonymous)
+            .field("scopes", &self.scopes.len())
+            .field("except", &self.except)
+            .finish()
+    }
+}
+
+/// In the extensions of a request: a layer let it through.
+#[derive(Debug, Clone)]
+pub(crate) struct Passed {
+    rules: Rc<Rules>,
+    /// `None` if the request is anonymous.
+    pub(crate) token: Option<Verified>,
+}
+
+impl Passed {
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.rules.tokens
+    }
+}
+
+/// How a request may go on.
+enum Admission {
+    Anonymous,
+    Verified(Verified),
+    /// A layer further out verified it, and tallies its use.
+    Before,
+}
+
+impl Rules {
+    fn excepts(&self, request: &ServiceRequest) -> bool {
+        !self.except.is_empty() && {
+            let path = within_scopes(request);
+            self.except.iter().any(|except| **except == *path)
+        }
+    }
+
+    /// What can be said at once, without a future: `None` if the store has to be asked.
+    fn admit_at_once(&self, request: &ServiceRequest) -> Option<Result<Admission, Refusal>> {
+        let extensions = request.extensions();
+        if let Some(token) = self.verified_before(&extensions) {
+            return Some(self.check_scopes(token).map(|()| Admission::Before));
+        }
+        let credential = self.read_credential(request.headers());
+        if self.anonymous && matches!(credential, Err(CredentialError::Missing)) {
+            return Some(Ok(Admission::Anonymous));
+        }
+        let credential = credential.as_ref().map_err(|error| *error);
+        let caller = caller(&extensions, request.peer_addr());
+        self.tokens.authenticate_cached(credential, caller).map(|verified| self.judge(verified))
+    }
+
+    /// What the store has to be asked for, of a request that nothing could be said of at once.
+    async fn admit(&self, headers: &HeaderMap, caller: Caller) -> Result<Admission, Refusal> {
+        self.judge(self.tokens.authenticate(self.read_credential(headers), caller).await)
+    }
+
+    fn read_credential<'a>(&self, headers: &'a HeaderMap) -> Result<Credential<'a>, CredentialError> {
+        let values = |name| headers.get_all(name).map(HeaderValue::as_bytes);
+        self.tokens.sources().read(values(AUTHORIZATION), values(X_API_KEY))
+    }
+
+    fn judge(&self, verified: Result<Verified, Refusal>) -> Result<Admission, Refusal> {
+        let token = verified.inspect_err(say_if_address_unknown)?;
+        self.check_scopes(&token)?;
+        Ok(Admission::Verified(token))
+    }
+
+    fn verified_before<'a>(&self, extensions: &'a Extensions) -> Option<&'a Verified> {
+        let passed = extensions.get::<Passed>()?;
+        // The token of another service means nothing here.
+        passed.token.as_ref().filter(|_| passed.tokens().is_same(&self.tokens))
+    }
+
+    fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {
+        self.scopes.iter().try_for_each(|check| check(&self.tokens, token))
+    }
+
+    /// Notes the call and answers it.
+    fn refuse<B>(&self, request: ServiceRequest, refusal: &Refusal) -> ServiceResponse<EitherBody<B>> {
+        let caller = caller(&request.extensions(), request.peer_addr());
+        self.tokens.tally_refused_call(refusal, caller, &Called::of(&request).call());
+        let answer = refusal.answer(self.tokens.realm(), self.tokens.sources());
+        request.into_response(respond(answer)).map_into_right_body()
+    }
+}
+
+fn say_if_address_unknown(refusal: &Refusal) {
+    if refusal.reason() == Reason::AddressUnknown {
+        tracing::warn!(
+            "a token that is restricted to networks was refused, since the client's address is not known; serve on a socket that \
+             knows its peer, or put a `ClientAddress` into the request's extensions"
+        );
+    }
+}
+
+/// A use of a token, tallied when it ends: with the response, or with a client that went away.
+struct Use {
+    rules: Rc<Rules>,
+    token: Verified,
+    called: Called,
+    refused: Option<Refused>,
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let Use { rules, token, called, refused } = self;
+        match refused {
+            None => rules.tokens.tally_use(token, &called.call()),
+            Some(Refused(Some(reason))) => rules.tokens.tally_refused_use(token, *reason, &called.call()),
+            Some(Refused(None)) => {}
+        }
+    }
+}
+
+/// Keeps credentials out of whatever prints the headers of a request, such as a logger further in.
+pub(crate) fn hide_credentials(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, X_API_KEY, COOKIE] {
+        // One line can be reached where it is, and there are seldom more.
+        if headers.get_all(&name).len() > 1 {
+            let lines: Vec<HeaderValue> = headers.remove(&name).collect();
+            for mut line in lines {
+                line.set_sensitive(true);
+                headers.append(name.clone(), line);
+            }
+        } else if let Some(line) = headers.get_mut(&name) {
+            line.set_sensitive(true);
+        }
+    }
+}
+
+/// A service behind a [`TokenLayer`].
+#[derive(Debug)]
+pub struct TokenService<S> {
+    inner: Rc<S>,
+    rules: Rc<Rules>,
+}
+
+impl<S, B> Service<ServiceRequest> for TokenService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = TokenFuture<S, B>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&self, mut request: ServiceRequest) -> TokenFuture<S, B> {
+        hide_credentials(request.headers_mut());
+        let stage = if self.rules.excepts(&request) {
+            Stage::Running { response: self.inner.call(request), used: None }
+        } else {
+            match self.rules.admit_at_once(&request) {
+                Some(Ok(admission)) => {
+                    let used = admission.note(&self.rules, &request);
+                    Stage::Running { response: self.inner.call(request), used }
+                }
+                Some(Err(refusal)) => Stage::Refused { response: Some(self.rules.refuse(request, &refusal)) },
+                None => Stage::Verifying {
+                    verification: Box::pin(verify(Rc::clone(&self.rules), request)),
+                    inner: Rc::clone(&self.inner),
+                    rules: Rc::clone(&self.rules),
+                },
+            }
+        };
+        TokenFuture { stage }
+    }
+}
+
+type Verification = Pin<Box<dyn Future<Output = (ServiceRequest, Result<Admission, Refusal>)>>>;
+
+async fn verify(rules: Rc<Rules>, request: ServiceRequest) -> (ServiceRequest, Result<Admission, Refusal>) {
+    let caller = caller(&request.extensions(), request.peer_addr());
+    let admission = rules.admit(request.headers(), caller).await;
+    (request, admission)
+}
+
+pin_project! {
+    /// The response of a service behind a [`TokenLayer`].
+    pub struct TokenFuture<S, B>
+    where
+        S: Service<ServiceRequest>,
+    {
+        #[pin]
+        stage: Stage<S, B>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<S, B>
+    where
+        S: Service<ServiceRequest>,
+    {
+        Refused { response: Option<ServiceResponse<EitherBody<B>>> },
+        Verifying { verification: Verification, inner: Rc<S>, rules: Rc<Rules> },
+        Running { #[pin] response: S::Future, used: Option<Use> },
+    }
+}
+
+impl<S, B> Future for TokenFuture<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut stage = self.project().stage;
+        loop {
+            let next = match stage.as_mut().project() {
+                // Taken once: what is ready is not polled again.
+                StageProjection::Refused { response } => {
+                    return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                }
+                StageProjection::Verifying { verification, inner, rules } => {
+                    let (request, admission) = ready!(verification.as_mut().poll(context));
+                    match admission {
+                        Ok(admission) => {
+                            let used = admission.note(rules, &request);
+                            Stage::Running { response: inner.call(request), used }
+                        }
+                        Err(refusal) => return Poll::Ready(Ok(rules.refuse(request, &refusal))),
+                    }
+                }
+                StageProjection::Running { response, used } => {
+                    let outcome = ready!(response.poll(context));
+                    if let Some(mut used) = used.take() {
+                        used.refused =
+                            outcome.as_ref().map_or_else(refusal_of_error, |done| refusal_of(done.response()));
+                    }
+                    return Poll::Ready(outcome.map(ServiceResponse::map_into_left_body));
+                }
+            };
+            stage.set(next);
+        }
+    }
+}
+
+impl Admission {
+    /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
+    fn note(self, rules: &Rc<Rules>, request: &ServiceRequest) -> Option<Use> {
+        let token = match self {
+            Admission::Before => return None,
+            Admission::Anonymous => None,
+            Admission::Verified(token) => Some(token),
+        };
+        request.extensions_mut().insert(Passed { rules: Rc::clone(rules), token: token.clone() });
+        let called = || Called::of(request);
+        token.map(|token| Use { rules: Rc::clone(rules), token, called: called(), refused: None })
+    }
+}
+
+impl<S, B> fmt::Debug for TokenFuture<S, B>
+where
+    S: Service<ServiceRequest>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenFuture").finish_non_exhaustive()
+    }
+}

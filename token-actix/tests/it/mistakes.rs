@@ -1,0 +1,105 @@
+//! What a host gets wrong is said in its log, with what to do about it.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use actix_web::App;
+use actix_web::test::{TestRequest, init_service, try_call_service};
+use actix_web::web::{self, ServiceConfig};
+use token_actix::{AnyToken, TokenLayer};
+
+use crate::service::{Service, text};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is logged at level WARN and above while an app answers a request.
+async fn logged(configure: impl FnOnce(&mut ServiceConfig), path: &str, text: &str) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let app = init_service(App::new().configure(configure)).await;
+    let request = TestRequest::with_uri(path).insert_header(("Authorization", format!("Bearer {text}")));
+    try_call_service(&app, request.to_request()).await.unwrap();
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
+#[actix_web::test]
+async fn a_route_outside_of_what_is_wrapped() {
+    let service = Service::start().await;
+    let tokens = &service.tokens;
+    let configure = |config: &mut ServiceConfig| {
+        config.route("/project/{id}", web::get().to(async |_: AnyToken| "in"));
+        config.service(web::scope("").wrap(TokenLayer::required(tokens)));
+    };
+    let log = logged(configure, "/project/canary", "canary").await;
+    let says = ["ERROR", "web::scope(..).wrap(TokenLayer::required(&tokens)).route(..)", "/project/{id}", "AnyToken"];
+    for part in says {
+        assert!(log.contains(part), "{log}");
+    }
+    assert!(!log.contains("canary"), "{log}");
+}
+
+#[actix_web::test]
+async fn a_server_that_knows_no_client_address() {
+    let service = Service::start().await;
+    let here = service.mint_for_networks(&["127.0.0.0/8"]).await;
+    let tokens = &service.tokens;
+    let configure = |config: &mut ServiceConfig| {
+        config.service(web::resource("/").wrap(TokenLayer::required(tokens)).to(async || "in"));
+    };
+    let log = logged(configure, "/", text(&here)).await;
+    for part in ["WARN", "knows its peer", "ClientAddress"] {
+        assert!(log.contains(part), "{log}");
+    }
+    assert!(!log.contains(text(&here)), "{log}");
+}
+
+#[cfg(feature = "screen")]
+#[actix_web::test]
+async fn token_management_behind_a_layer() {
+    let service = Service::start().await;
+    let minted = service.mint(token_core::Grants::default()).await;
+    let tokens = &service.tokens;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let app = App::new().wrap(TokenLayer::required(tokens)).configure(|config| crate::host::mount(tokens, config));
+    let request = TestRequest::with_uri("/api/tokens/tokens")
+        .insert_header(("Authorization", format!("Bearer {}", text(&minted))));
+    try_call_service(&init_service(app).await, request.to_request()).await.unwrap();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for part in ["WARN", "App::new().configure(management(..)).service(web::scope(\"\").wrap(layer).route(..))"] {
+        assert!(log.contains(part), "{log}");
+    }
+    assert!(!log.contains(text(&minted)), "{log}");
+}
+
+/// A base below a scope would never be met.
+#[cfg(feature = "screen")]
+#[test]
+fn a_base_that_is_no_fixed_path() {
+    for base in ["", "/", "api", "/api/", "/{id}/tokens", "/api/*"] {
+        let mounted = std::panic::catch_unwind(|| {
+            let service = actix_web::rt::System::new().block_on(Service::start());
+            let management = token_screen::Management::new(&service.tokens, base);
+            let nobody = async |_: actix_web::HttpRequest| Ok::<_, std::convert::Infallible>(None);
+            drop(token_actix::management(management, nobody));
+        });
+        assert!(mounted.is_err(), "{base:?}");
+    }
+}

@@ -1,0 +1,99 @@
+//! What adapters mount: the same for the API and for the pages, and all that they share of mounting it.
+
+use std::error::Error;
+
+use crate::http::{Request, Response};
+use crate::management::Management;
+use crate::screen::Screen;
+use crate::visitor::SignedIn;
+
+/// What answers requests at and below a base. For adapters.
+pub trait Surface: Send + Sync + 'static {
+    /// Where it is mounted.
+    fn base(&self) -> &str;
+
+    /// The answer when the host can't tell who is signed in.
+    fn unavailable(&self) -> Response;
+
+    /// The answer to a request of someone who is signed in, or of whoever the request itself says.
+    fn answer(&self, request: Request, visitor: Option<SignedIn>) -> impl Future<Output = Response> + Send;
+
+    /// The path below the base, of the raw path of a request: what [`Request::path`] is.
+    fn below<'a>(&self, path: &'a str) -> &'a str {
+        match path.strip_prefix(self.base()).unwrap_or(path) {
+            "" => "/",
+            below => below,
+        }
+    }
+
+    /// Logs why the host can't tell who is signed in, and answers.
+    fn nobody_known(&self, error: &(dyn Error + Send + Sync)) -> Response {
+        tracing::error!(%error, "who is signed in can't be known, so a request to manage tokens is denied");
+        self.unavailable()
+    }
+}
+
+impl Surface for Management {
+    fn base(&self) -> &str {
+        self.base()
+    }
+
+    fn unavailable(&self) -> Response {
+        Response::unavailable()
+    }
+
+    async fn answer(&self, request: Request, visitor: Option<SignedIn>) -> Response {
+        self.handle(request, visitor).await
+    }
+}
+
+impl Surface for Screen {
+    fn base(&self) -> &str {
+        self.base()
+    }
+
+    fn unavailable(&self) -> Response {
+        self.unavailable()
+    }
+
+    async fn answer(&self, request: Request, visitor: Option<SignedIn>) -> Response {
+        self.handle(request, visitor).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Below;
+
+    impl Surface for Below {
+        fn base(&self) -> &str {
+            "/api/tokens"
+        }
+
+        fn unavailable(&self) -> Response {
+            Response::unavailable()
+        }
+
+        async fn answer(&self, _request: Request, _visitor: Option<SignedIn>) -> Response {
+            self.unavailable()
+        }
+    }
+
+    #[test]
+    fn the_path_is_what_follows_the_base_as_it_was_sent() {
+        for (raw, below) in [
+            ("/api/tokens", "/"),
+            ("/api/tokens/", "/"),
+            ("/api/tokens/tokens", "/tokens"),
+            ("/api/tokens/tokens/", "/tokens/"),
+            ("/api/tokens//tokens", "//tokens"),
+            ("/api/tokens/t%2Fk%2e%2e/%FF", "/t%2Fk%2e%2e/%FF"),
+            ("/api/tokens/../x/./y", "/../x/./y"),
+            ("/api/tokens/api/tokens", "/api/tokens"),
+        ] {
+            assert_eq!(Below.below(raw), below, "{raw}");
+        }
+    }
+}
