@@ -7,6 +7,7 @@ use crate::random::{Random, RandomError};
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Whether all of a text are digits; it must not be shorter than 16.
+#[inline]
 pub(crate) fn is_base62(text: &[u8]) -> bool {
     // All of it, whatever is found, and 16 at a time, the last of which may have been looked at before: that is a few steps of many
     // bytes, and stopping early is one for each.
@@ -27,6 +28,7 @@ pub(crate) fn encode_u32(number: u32) -> [u8; 6] {
 }
 
 /// The number of six digits. Each number that fits has one spelling in six digits, so equal numbers are equal digits.
+#[inline]
 pub(crate) fn decode_six(digits: &[u8; 6]) -> u64 {
     const WEIGHTS: [u64; 6] = [916_132_832, 14_776_336, 238_328, 3_844, 62, 1];
     // Each by itself: a sum of products, where dividing digit by digit waits for the digit before.
@@ -34,6 +36,7 @@ pub(crate) fn decode_six(digits: &[u8; 6]) -> u64 {
 }
 
 /// Of what is no digit, nothing that means anything.
+#[inline]
 fn value(digit: u8) -> u64 {
     u64::from(match digit {
         b'0'..=b'9' => digit - b'0',

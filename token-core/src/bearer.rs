@@ -95,6 +95,7 @@ impl Sources {
     }
 
     /// Missing for a scheme that is not accepted.
+    #[inline]
     fn read_authorization(self, value: &[u8]) -> Result<Credential<'_>, CredentialError> {
         // As almost everyone spells it. What follows says nothing else of it, only more slowly.
         if let Some(rest) = value.strip_prefix(b"Bearer ") {
@@ -115,6 +116,7 @@ impl Sources {
     }
 }
 
+#[inline]
 fn at_most_one<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, CredentialError> {
     let mut values = values.into_iter();
     let first = values.next();
@@ -122,6 +124,7 @@ fn at_most_one<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<
 }
 
 /// Exactly one word, with spaces around it.
+#[inline]
 fn single(value: &[u8]) -> Result<&[u8], CredentialError> {
     let start = value.iter().position(|byte| *byte != b' ').ok_or(CredentialError::Malformed)?;
     let end = value.iter().rposition(|byte| *byte != b' ').map_or(start, |last| last + 1);

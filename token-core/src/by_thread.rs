@@ -23,6 +23,7 @@ impl<T: Default> Default for ByThread<T> {
 
 impl<T> ByThread<T> {
     /// This thread's own.
+    #[inline]
     pub(crate) fn own(&self) -> &T {
         &self.0[index()].0
     }
@@ -32,6 +33,7 @@ impl<T> ByThread<T> {
     }
 }
 
+#[inline]
 fn index() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

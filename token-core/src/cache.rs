@@ -79,6 +79,7 @@ impl Cache {
 
     /// The snapshot of a selector that this thread keeps, unless a change was marked since it was read. How old it is remains to
     /// be asked.
+    #[inline]
     pub(crate) fn kept(&self, selector: &Selector) -> Option<Held> {
         near::find(self.id, selector, |kept| self.stands(kept.places, kept.dated.begun))
     }
@@ -90,6 +91,7 @@ impl Cache {
     }
 
     /// Whether a snapshot that was found is young enough to be served at this moment.
+    #[inline]
     pub(crate) fn may_serve(&self, snapshot: &Held, now: Reading) -> bool {
         let age = snapshot.dated.age(now);
         if age > self.refresh_at {
@@ -143,6 +145,7 @@ impl Cache {
     }
 
     /// Whether what was read stands for a token and its owner.
+    #[inline]
     pub(crate) fn stands(&self, places: [Place; 2], begun: Begun) -> bool {
         places.iter().all(|place| self.marks.spare(*place, begun))
     }

@@ -135,6 +135,7 @@ pub struct Reading {
 
 impl Reading {
     /// What the monotonic clock shows, in whole microseconds.
+    #[inline]
     pub(crate) fn monotonic_micros(self) -> u64 {
         self.monotonic.as_secs() * 1_000_000 + u64::from(self.monotonic.subsec_micros())
     }

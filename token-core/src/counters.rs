@@ -33,6 +33,7 @@ impl Default for Counts {
 }
 
 impl Counters {
+    #[inline]
     pub(crate) fn accepted_on_hit(&self) {
         add(&self.0.own().accepted_hits);
     }
@@ -70,6 +71,7 @@ impl Counters {
     }
 }
 
+#[inline]
 fn add(count: &AtomicU64) {
     count.fetch_add(1, Ordering::Relaxed);
 }

@@ -61,16 +61,19 @@ pub enum ParseError {
 pub(crate) struct Parsed<'a>(&'a [u8; BODY_LEN]);
 
 impl<'a> Parsed<'a> {
+    #[inline]
     pub(crate) fn selector(self) -> Selector {
         let (selector, _) = self.split();
         Selector::from_digits(*selector)
     }
 
+    #[inline]
     pub(crate) fn verifier(self) -> &'a [u8; VERIFIER_LEN] {
         let (_, verifier) = self.split();
         verifier
     }
 
+    #[inline]
     fn split(self) -> (&'a [u8; SELECTOR_LEN], &'a [u8; VERIFIER_LEN]) {
         // A selector, a verifier and a checksum are what a body is long.
         const { assert!(BODY_LEN == SELECTOR_LEN + VERIFIER_LEN + CHECKSUM_LEN) };
@@ -162,6 +165,7 @@ impl TokenFormat {
     }
 
     /// Recognizes token text in one pass, without allocating.
+    #[inline]
     pub(crate) fn parse<'a>(&self, text: &'a [u8]) -> Result<Parsed<'a>, ParseError> {
         let body = text.strip_prefix(self.lead.as_bytes()).ok_or(ParseError::Prefix)?;
         let body: &[u8; BODY_LEN] = body.try_into().map_err(|_| ParseError::Length)?;

@@ -192,6 +192,7 @@ impl Keyring {
     }
 
     /// Whether the verifier is the one that a digest under this key was made of, in time that depends on neither.
+    #[inline]
     pub(crate) fn fits(
         &self,
         key: KeyIndex,
@@ -331,6 +332,7 @@ impl Subkeys {
         })
     }
 
+    #[inline]
     fn digest(&self, verifier: &[u8; VERIFIER_LEN], token: TokenId, generation: Generation) -> Digest {
         const TOKEN: usize = VERIFIER_LEN;
         const GENERATION: usize = TOKEN + 16;

@@ -35,6 +35,7 @@ impl ShortMac {
     }
 
     /// The MAC of what is at the start of `block`, `LEN` bytes; the rest of it must be zero. The block is wiped.
+    #[inline]
     pub(crate) fn finish<const LEN: usize>(&self, block: &mut [u8; BLOCK]) -> [u8; 32] {
         const { assert!(LEN <= MESSAGE_MAX) };
         let mut state = self.inner;
@@ -53,12 +54,14 @@ impl ShortMac {
 }
 
 /// The padding of a message whose first block was a pad of the key.
+#[inline]
 fn pad<const LEN: usize>(block: &mut [u8; BLOCK]) {
     block[LEN] = 0x80;
     let bits = ((BLOCK + LEN) as u64) * 8;
     block[BLOCK - 8..].copy_from_slice(&bits.to_be_bytes());
 }
 
+#[inline]
 fn bytes(state: [u32; 8]) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.chunks_exact_mut(4).zip(state).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_be_bytes()));

@@ -50,10 +50,12 @@ impl Marks {
     }
 
     /// Whether what was read stands, as far as this place goes.
+    #[inline]
     pub(crate) fn spare(&self, place: Place, begun: Begun) -> bool {
         self.of(place).load(Ordering::Acquire) <= begun.0
     }
 
+    #[inline]
     fn of(&self, place: Place) -> &AtomicU64 {
         &self.places[place.0 as usize]
     }

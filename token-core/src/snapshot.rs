@@ -69,6 +69,7 @@ impl Dated {
 
     /// How old it is: by the monotonic clock, or by the wall clock if that says more. The first may have stood still, with a
     /// machine that was suspended; the second may have been set, which makes nothing younger than the first says.
+    #[inline]
     pub(crate) fn age(&self, now: Reading) -> Age {
         let by_wall = now.wall.as_micros().saturating_sub(self.wall.as_micros());
         let by_wall = u64::try_from(by_wall).unwrap_or(0);
@@ -102,6 +103,7 @@ impl End {
         end.map_or(End::NEVER, |end| End(end.as_micros()))
     }
 
+    #[inline]
     fn has_come(self, now: Time) -> bool {
         now.as_micros() >= self.0
     }
@@ -197,6 +199,7 @@ impl Snapshot {
     }
 
     /// Whether the secret may be used, from this address at this moment, its verifier and the scope aside.
+    #[inline]
     pub(crate) fn standing(&self, address: Option<IpAddr>, now: Time) -> Result<(), Reason> {
         // A broken row says nothing that can be believed. One that is dead by its own word needs neither owner nor key to be refused.
         if self.sound == Err(Reason::BrokenSeal) {

@@ -147,6 +147,7 @@ impl Tokens {
     ///
     /// The store is not asked for what is malformed, nor for a secret that was verified within the bound of
     /// [`Builder::max_staleness`](crate::Builder::max_staleness) and not changed since, as far as this process knows.
+    #[inline]
     pub fn authenticate_cached(
         &self,
         credential: Result<&Credential<'_>, CredentialError>,
@@ -258,6 +259,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
+    #[inline]
     pub fn require<S: Scope>(&self, token: &Verified) -> Result<(), Refusal> {
         self.require_that::<S, _>(token, |rights, scope| rights.allows_everywhere(scope).then_some(()))
     }
@@ -328,6 +330,7 @@ impl Tokens {
     }
 
     /// Tallies a use: called once for each request that a verified token was let through, with what is known of the request.
+    #[inline]
     pub fn tally_use(&self, token: &Verified, call: &Call<'_>) {
         let snapshot = &*token.snapshot;
         self.0.tally.used(&Used {

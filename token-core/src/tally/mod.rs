@@ -56,6 +56,7 @@ impl Room {
 }
 
 impl Tally {
+    #[inline]
     pub(crate) fn used(&self, used: &Used<'_>) {
         lock(self.counts.own()).used(used, &self.room);
     }
