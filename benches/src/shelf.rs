@@ -121,7 +121,12 @@ impl TokenStore for Shelf {
         Ok(Vec::new())
     }
 
-    async fn novel_sources(&self, _tokens: &[TokenId], _since: Time) -> Result<Vec<NovelSource>, StoreError> {
+    async fn novel_sources(
+        &self,
+        _tokens: &[TokenId],
+        _since: Time,
+        _limit: u32,
+    ) -> Result<Vec<NovelSource>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -167,7 +167,7 @@ fn system_monotonic() -> Duration {
 pub struct SystemClock;
 
 /// How long a wall clock that is set may go unnoticed by [`SystemClock::reading`].
-const SET_UNNOTICED_MAX: u64 = 100_000;
+const SET_UNNOTICED_MAX: u64 = 1_000;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
@@ -179,7 +179,7 @@ impl Clock for SystemClock {
     }
 
     /// Reads the monotonic clock, and the wall clock as what it was last seen to be ahead of it, which is looked at again every
-    /// 100 ms.
+    /// millisecond: a machine that was suspended goes on with a monotonic clock that knows nothing of it.
     fn reading(&self) -> Reading {
         // By how much the wall clock is ahead, and when that was seen, in microseconds. Never 0 once it was.
         static AHEAD: AtomicI64 = AtomicI64::new(0);

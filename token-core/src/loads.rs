@@ -185,6 +185,7 @@ impl<'a, K: Clone + Eq + Hash, V: Clone> Waiter<'a, K, V> {
             drop(waiting);
             if state.crowded && !self.deferred {
                 self.deferred = true;
+                drop(state);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }

@@ -369,9 +369,13 @@ impl TokenStore for MemoryStore {
         Ok(tokens.iter().filter_map(|token| Some((*token, state.usage.last_used(*token)?))).collect())
     }
 
-    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError> {
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time, limit: u32) -> Result<Vec<NovelSource>, StoreError> {
         let state = self.lock();
-        Ok(tokens.iter().flat_map(|token| state.usage.novel_sources(*token, since)).collect())
+        let mut novel: Vec<NovelSource> =
+            tokens.iter().flat_map(|token| state.usage.novel_sources(*token, since)).collect();
+        novel.sort_by_key(|novel| std::cmp::Reverse(novel.source.last_seen));
+        novel.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(novel)
     }
 
     async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {

@@ -92,8 +92,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// When each of these tokens was last used, by any of its secrets. Those that never were are missing.
     async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<(TokenId, Time)>, StoreError>;
 
-    /// The sources of these tokens that were first seen at `since` or later.
-    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError>;
+    /// The sources of these tokens that were first seen at `since` or later, at most `limit` of them: the latest to be seen.
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time, limit: u32) -> Result<Vec<NovelSource>, StoreError>;
 
     /// Those of the tokens that did as much within an hour as the query says.
     async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError>;

@@ -144,8 +144,10 @@ impl Exercised {
         }
     }
 
-    pub(crate) fn so_far(&self) -> ScopeSet {
-        ScopeSet(self.0.each_ref().map(|word| word.load(Ordering::Relaxed)))
+    /// Adds those that were noted so far to a set: where it is, since a set that is copied about is waited for.
+    #[inline]
+    pub(crate) fn add_to(&self, set: &mut ScopeSet) {
+        set.0.iter_mut().zip(&self.0).for_each(|(word, noted)| *word |= noted.load(Ordering::Relaxed));
     }
 }
 

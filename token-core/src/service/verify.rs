@@ -338,7 +338,7 @@ impl Tokens {
             generation: snapshot.generation,
             at: token.at,
             address: token.address,
-            scopes: snapshot.exercised.so_far(),
+            scopes: &snapshot.exercised,
             call: *call,
         });
     }

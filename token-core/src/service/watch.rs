@@ -5,7 +5,7 @@
 //! so that usual days take few questions: one for each token and network that a process has not met yet, and one each time
 //! that a token's uses within an hour have grown by a quarter, from a sixteenth of a burst on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -21,6 +21,12 @@ use super::Inner;
 /// What is remembered of each kind. Forgetting costs questions, and no signal.
 const REMEMBERED: usize = 100_000;
 
+/// New networks that are asked for at once, the latest. Whoever has a secret may come from as many as there are.
+const NOVEL_MAX: u32 = 1000;
+
+/// How long a new network that was told of is not told of again.
+const TOLD_FOR: Duration = Duration::from_secs(600);
+
 /// How long the rules are taken for those in force.
 const RULES_FOR: Duration = Duration::from_secs(60);
 
@@ -34,6 +40,8 @@ pub(super) struct Watch {
     awake: HashMap<TokenId, Time, RandomState>,
     /// Networks that are not new.
     usual: HashMap<(TokenId, IpNet), (), RandomState>,
+    /// Networks that are new, and when that was told last.
+    told: HashMap<(TokenId, IpNet), Time, RandomState>,
     hours: HashMap<TokenId, Hour, RandomState>,
 }
 
@@ -49,11 +57,13 @@ struct Hour {
 struct Growth {
     count: u64,
     ask_from: u64,
+    /// What there has to be of it.
+    least: u64,
 }
 
 impl Growth {
     fn to(least: u64) -> Growth {
-        Growth { count: 0, ask_from: (least / 16).max(1) }
+        Growth { count: 0, ask_from: (least / 16).max(1), least }
     }
 
     /// Whether it has grown by enough to ask again.
@@ -64,7 +74,9 @@ impl Growth {
 
     fn asked(&mut self) {
         if self.count >= self.ask_from {
-            self.ask_from = self.count.saturating_add(self.count / 4 + 1);
+            let grown = self.count.saturating_add(self.count / 4 + 1);
+            // The least itself is not missed by a step.
+            self.ask_from = if self.count < self.least { grown.min(self.least) } else { grown };
         }
     }
 }
@@ -129,13 +141,13 @@ impl Watch {
         tallies: &Tallies,
         rules: &SignalRules,
     ) -> Result<Vec<SignalTally>, StoreError> {
+        self.forget();
         for tally in &tallies.uses {
             let last = self.awake.entry(tally.token).or_insert(tally.last.at);
             *last = tally.last.at.max(*last);
         }
         let mut signals = self.new_networks(inner, tallies, rules).await?;
         signals.extend(self.busy(inner, tallies, rules).await?);
-        self.forget();
         Ok(signals)
     }
 
@@ -145,34 +157,36 @@ impl Watch {
         tallies: &Tallies,
         rules: &SignalRules,
     ) -> Result<Vec<SignalTally>, StoreError> {
-        let unknown = |tally: &&SourceTally| !self.usual.contains_key(&(tally.token, tally.network));
-        let mut tokens: Vec<TokenId> = tallies.sources.iter().filter(unknown).map(|tally| tally.token).collect();
+        let now = inner.clock.now();
+        let key = |tally: &SourceTally| (tally.token, tally.network);
+        let told = |key: &(TokenId, IpNet)| self.told.get(key).is_some_and(|told| now.since(*told) < TOLD_FOR);
+        let mut unknown: HashSet<(TokenId, IpNet), RandomState> =
+            tallies.sources.iter().map(key).filter(|key| !self.usual.contains_key(key) && !told(key)).collect();
+        let mut tokens: Vec<TokenId> = unknown.iter().map(|(token, _)| *token).collect();
         tokens.sort_unstable();
         tokens.dedup();
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
-        let since = inner.clock.now().saturating_sub(rules.new_network_for);
-        let novel = inner.store.novel_sources(&tokens, since).await?;
-        let is_new = |novel: &NovelSource| novel.source.first_seen.since(novel.began) >= rules.learning;
-        let signals: Vec<SignalTally> = novel
-            .into_iter()
-            .filter(is_new)
-            .map(|NovelSource { token, source, .. }| SignalTally {
+        let since = now.saturating_sub(rules.new_network_for);
+        let novel = inner.store.novel_sources(&tokens, since, NOVEL_MAX).await?;
+        let mut signals = Vec::new();
+        for NovelSource { token, began, source } in novel {
+            let is_new = source.first_seen.since(began) >= rules.learning;
+            if !is_new || !unknown.remove(&(token, source.network)) {
+                continue;
+            }
+            self.told.insert((token, source.network), now);
+            signals.push(SignalTally {
                 token,
                 kind: SignalKind::NewNetwork,
                 subject: source.network.to_string(),
                 first: source.first_seen,
                 last: source.last_seen,
                 count: source.uses.saturating_add(source.refusals),
-            })
-            .collect();
-        for tally in &tallies.sources {
-            let subject = tally.network.to_string();
-            if !signals.iter().any(|signal| signal.token == tally.token && signal.subject == subject) {
-                self.usual.insert((tally.token, tally.network), ());
-            }
+            });
         }
+        self.usual.extend(unknown.into_iter().map(|key| (key, ())));
         Ok(signals)
     }
 
@@ -239,6 +253,9 @@ impl Watch {
         }
         if self.usual.len() > REMEMBERED {
             self.usual.clear();
+        }
+        if self.told.len() > REMEMBERED {
+            self.told.clear();
         }
         if self.hours.len() > REMEMBERED {
             self.hours.clear();

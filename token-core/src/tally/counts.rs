@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::clock::Time;
 use crate::network::Packed;
 use crate::refusal::Reason;
-use crate::scope::{Catalog, ScopeName, ScopeSet};
+use crate::scope::{Catalog, Exercised, ScopeName, ScopeSet};
 use crate::secret::Generation;
 use crate::token::TokenId;
 use crate::usage::{
@@ -33,7 +33,7 @@ pub(crate) struct Used<'a> {
     pub(crate) generation: Generation,
     pub(crate) at: Time,
     pub(crate) address: Packed,
-    pub(crate) scopes: ScopeSet,
+    pub(crate) scopes: &'a Exercised,
     pub(crate) call: Call<'a>,
 }
 
@@ -107,13 +107,15 @@ impl Counts {
             if !room.admit(&room.uses, 1) {
                 return;
             }
+            let mut scopes = ScopeSet::default();
+            used.scopes.add_to(&mut scopes);
             let entry = Uses {
                 count: 1,
                 at: used.at,
                 address: used.address,
                 in_a_row: 1,
                 since: used.at,
-                scopes: used.scopes,
+                scopes,
                 calls: 0,
                 client: Inline::of(client),
             };
@@ -122,7 +124,7 @@ impl Counts {
             return;
         };
         entry.count += 1;
-        entry.scopes = entry.scopes.union(used.scopes);
+        used.scopes.add_to(&mut entry.scopes);
         if entry.address == used.address {
             entry.in_a_row += 1;
         } else {

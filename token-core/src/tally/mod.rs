@@ -108,11 +108,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::clock::Time;
     use crate::network::Packed;
     use crate::refusal::Reason;
-    use crate::scope::ScopeSet;
+    use crate::scope::Exercised;
     use crate::secret::Generation;
     use crate::token::TokenId;
     use crate::usage::Call;
@@ -122,12 +124,13 @@ mod tests {
     }
 
     fn used(token: TokenId, at: Time) -> Used<'static> {
+        static NONE: LazyLock<Exercised> = LazyLock::new(Exercised::default);
         Used {
             token,
             generation: Generation::FIRST,
             at,
             address: Packed::new(None),
-            scopes: ScopeSet::default(),
+            scopes: &NONE,
             call: Call::default(),
         }
     }

@@ -219,8 +219,8 @@ impl<H: Hook> TokenStore for HookedStore<H> {
         around!(self, LastUsed, self.inner.last_used(tokens))
     }
 
-    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError> {
-        around!(self, NovelSources, self.inner.novel_sources(tokens, since))
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time, limit: u32) -> Result<Vec<NovelSource>, StoreError> {
+        around!(self, NovelSources, self.inner.novel_sources(tokens, since, limit))
     }
 
     async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {

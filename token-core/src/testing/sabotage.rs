@@ -401,8 +401,8 @@ impl TokenStore for Sabotaged {
         self.inner.last_used(tokens).await
     }
 
-    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError> {
-        self.inner.novel_sources(tokens, since).await
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time, limit: u32) -> Result<Vec<NovelSource>, StoreError> {
+        self.inner.novel_sources(tokens, since, limit).await
     }
 
     async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {

@@ -207,8 +207,8 @@ impl TokenStore for SqlStore {
         self.last_used_of(tokens).await
     }
 
-    async fn novel_sources(&self, tokens: &[TokenId], since: Time) -> Result<Vec<NovelSource>, StoreError> {
-        self.novel_sources_of(tokens, since).await
+    async fn novel_sources(&self, tokens: &[TokenId], since: Time, limit: u32) -> Result<Vec<NovelSource>, StoreError> {
+        self.novel_sources_of(tokens, since, limit).await
     }
 
     async fn busy(&self, query: &BusyQuery<'_>) -> Result<Vec<Busy>, StoreError> {

@@ -157,16 +157,19 @@ impl SqlStore {
         &self,
         tokens: &[TokenId],
         since: Time,
+        limit: u32,
     ) -> Result<Vec<NovelSource>, StoreError> {
         let mut found = Vec::new();
         for chunk in tokens.chunks(CHUNK) {
             let (marks, mut arguments) = tokens_in(chunk);
             let sql = format!(
-                "SELECT s.token, s.network, s.first_seen, s.last_seen, s.uses, s.refusals, \
-                 (SELECT min(o.first_seen) FROM api_token_usage_sources o WHERE o.token = s.token) AS began \
-                 FROM api_token_usage_sources s WHERE s.token IN ({marks}) AND s.first_seen >= ?"
+                "SELECT s.token, s.network, s.first_seen, s.last_seen, s.uses, s.refusals, b.began \
+                 FROM api_token_usage_sources s JOIN (SELECT token, min(first_seen) AS began \
+                 FROM api_token_usage_sources WHERE token IN ({marks}) GROUP BY token) AS b ON b.token = s.token \
+                 WHERE s.token IN ({marks}) AND s.first_seen >= ? ORDER BY s.last_seen DESC LIMIT ?"
             );
-            arguments.push(since.into());
+            arguments.extend(arguments.clone());
+            arguments.extend(values![since, limit]);
             let read = |row: &dyn Row| {
                 Ok(NovelSource { token: row.need_id("token")?, began: row.need_time("began")?, source: source(row)? })
             };

@@ -71,7 +71,7 @@ pub(in crate::testing) async fn sources_spread(store: Arc<dyn TokenStore>) -> Ch
     let (new, usual) = (source("2001:db8:1::/48", 30, 40, 0, 7)?, source("198.51.100.0/24", 5, 20, 5, 1)?);
     same("the sources", &store.sources(token, 10).await?, &vec![new.clone(), usual])?;
     same("the latest source", &store.sources(token, 1).await?, &vec![new.clone()])?;
-    let novel = store.novel_sources(&[token, other], time(30)).await?;
+    let novel = store.novel_sources(&[token, other], time(30), 100).await?;
     let novel: Vec<_> = novel.into_iter().map(|novel| (novel.token, novel.began, novel.source)).collect();
     same("novel sources", &novel, &vec![(token, time(5), new)])
 }
