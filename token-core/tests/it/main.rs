@@ -11,6 +11,7 @@ mod keys;
 mod leaks;
 mod loading;
 mod longer_lives;
+mod looking;
 mod management;
 mod measures;
 mod rights;
