@@ -9,4 +9,5 @@ mod leaks;
 mod matrix;
 mod requests;
 mod snapshots;
+mod usage;
 mod world;
