@@ -10,6 +10,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
+use token_core::TrustedProxies;
 use token_screen::{Management, Request, SignedIn};
 
 use crate::address::caller;
@@ -78,7 +79,7 @@ where
                 return write(token_screen::Response::unavailable());
             }
         };
-        match read(management.base(), parts, body).await {
+        match read(management.base(), management.proxies(), parts, body).await {
             Ok(request) => write(management.handle(request, visitor).await),
             // Whoever sent it is gone, or never meant HTTP.
             Err(_broken) => StatusCode::BAD_REQUEST.into_response(),
@@ -90,7 +91,12 @@ where
         .route(&format!("{base}/{{*below}}"), all)
 }
 
-async fn read(base: &str, parts: Parts, body: Body) -> Result<Request, axum_core::Error> {
+async fn read(
+    base: &str,
+    proxies: Option<&TrustedProxies>,
+    parts: Parts,
+    body: Body,
+) -> Result<Request, axum_core::Error> {
     if parts.extensions.get::<Passed>().is_some() {
         tracing::warn!(
             "token management is behind a TokenLayer, which turns away people who come with a session and not with a token; \
@@ -109,7 +115,7 @@ async fn read(base: &str, parts: Parts, body: Body) -> Result<Request, axum_core
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers.iter().map(header).collect(),
         body: read_body(body).await?,
-        caller: caller(&parts.extensions, None),
+        caller: caller(&parts.extensions, proxies.map(|proxies| (proxies, &parts.headers))),
     })
 }
 
@@ -148,7 +154,7 @@ mod tests {
 
     async fn read_one(request: http::request::Builder, body: Vec<u8>) -> Request {
         let (parts, body) = request.body(Body::from(body)).unwrap().into_parts();
-        read("/api/tokens", parts, body).await.unwrap()
+        read("/api/tokens", None, parts, body).await.unwrap()
     }
 
     async fn path_of(uri: &str) -> String {

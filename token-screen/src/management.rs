@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use token_core::{Scope, Tokens};
+use token_core::{Scope, Tokens, TrustedProxies};
 
 use crate::api;
 use crate::guard::{self, ScopeCheck};
@@ -22,6 +22,7 @@ pub struct Management {
     pub(crate) self_service: Option<ScopeCheck>,
     pub(crate) cookie_name: String,
     pub(crate) reporters: Option<ReporterKeys>,
+    proxies: Option<TrustedProxies>,
 }
 
 impl Management {
@@ -37,6 +38,7 @@ impl Management {
             self_service: None,
             cookie_name: "session".to_owned(),
             reporters: None,
+            proxies: None,
         }
     }
 
@@ -84,6 +86,21 @@ impl Management {
     pub fn leak_reports(mut self, keys: ReporterKeys) -> Management {
         self.reporters = Some(keys);
         self
+    }
+
+    /// Takes a client's address from `X-Forwarded-For` where the socket's is one of these proxies, as the layer before the rest of the
+    /// service does: a token that is restricted to networks manages itself from there too. Without it, what is written in headers
+    /// counts for nothing.
+    #[must_use]
+    pub fn behind(mut self, proxies: TrustedProxies) -> Management {
+        self.proxies = Some(proxies);
+        self
+    }
+
+    /// The proxies that it stands behind: for the adapter, which knows the socket and so whose word is taken.
+    #[must_use]
+    pub fn proxies(&self) -> Option<&TrustedProxies> {
+        self.proxies.as_ref()
     }
 
     /// Where it is mounted.

@@ -8,6 +8,7 @@ mod credentials;
 mod management;
 mod mistakes;
 mod outages;
+mod proxies;
 mod refusals;
 mod routes;
 #[cfg(feature = "screen")]
