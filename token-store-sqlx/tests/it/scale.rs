@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
-use token_core::{BusyQuery, Time, TokenId, TokenStore, Whose};
+use token_core::{BusyQuery, ListFilter, ListQuery, Position, Time, TokenId, TokenStore, Whose};
 use token_store_sqlx::SqlStore;
 
 use crate::database::{Database, Kind, Pool, on_every_database};
@@ -17,6 +17,8 @@ on_every_database! {
 
 const DAY: i64 = 24 * 3600;
 const TOKENS: u32 = 10_000;
+/// So many of them live, the others have expired.
+const LIVE: u32 = 2_000;
 /// So many of them are used in every hour, the others now and then.
 const STEADY: u32 = 20;
 /// Noon of some day.
@@ -83,6 +85,20 @@ async fn look_at_all(db: &Database, told: &Told, store: &SqlStore) {
     assert_eq!(one.at("signals of an owner", store.signals(&owner("ann"), open, 51)).await.len(), 51);
     assert_eq!(one.at("signals of another", store.signals(&owner("bob"), at(0), 51)).await.len(), 2);
     assert_eq!(one.at("signals of everyone", store.signals(&Whose::Everyone, open, 51)).await.len(), 51);
+
+    // What advice is made of: those of the live ones that expire first, among thousands that have expired.
+    let from = Position::Expiry(None);
+    let live = ListQuery {
+        owner: Some(owner_id("ann")),
+        filter: ListFilter::Live,
+        text: None,
+        from,
+        now: at(NOW),
+        limit: 200,
+    };
+    assert_eq!(one_page.at("live tokens", store.list(&live)).await.tokens.len(), 200);
+    let everyones = ListQuery { owner: None, ..live };
+    assert_eq!(one_page.at("everyone's live tokens", store.list(&everyones)).await.tokens.len(), 200);
 
     assert_eq!(one.at("last uses", store.last_used(&flushed)).await.len(), 500);
     assert!(!one.at("novel sources", store.novel_sources(&flushed, days_ago(2))).await.is_empty());
@@ -194,10 +210,11 @@ fn a_year(kind: Kind) -> String {
         Kind::Postgres => "CAST(lpad(i::text, 16, '0') AS bytea)",
         Kind::MySql => "lpad(i, 16, '0')",
     };
+    let expires = format!("CASE WHEN i >= {LIVE} THEN {} END", time(&format!("{NOW} - i")));
     sql.push_str(&format!(
-        "INSERT INTO api_tokens (id, owner, name, grants, networks, created_at, created_by, current_generation, \
+        "INSERT INTO api_tokens (id, owner, name, grants, networks, created_at, created_by, expires_at, current_generation, \
          current_selector, revision, head_seq, head_hash, head_at, seal, seal_key) \
-         SELECT {}, owner, name, grants, networks, created_at, created_by, current_generation, {selector}, \
+         SELECT {}, owner, name, grants, networks, created_at, created_by, {expires}, current_generation, {selector}, \
          revision, head_seq, head_hash, head_at, seal, seal_key \
          FROM numbers, api_tokens WHERE i > 0 AND i < {TOKENS} AND id = {} ORDER BY i;",
         id("i"),
