@@ -51,7 +51,13 @@ fn describe(operation: Operation) -> Description {
         O::RotateToken => ("rotateToken", "Gives a token a new value, and shows it this once.", "tokens", "Minted"),
         O::EndOverlap => ("endOverlap", "Ends the value that a rotation left working.", "tokens", "Token"),
         O::RevokeToken => ("revokeToken", "Revokes a token, for good.", "tokens", "Token"),
-        O::TokenUsage => ("tokenUsage", "Tells how a token is used.", "tokens", "Usage"),
+        O::TokenUsage => ("tokenUsage", "Tells how a token is used, hour by hour.", "usage", "Usage"),
+        O::TokenActivity => ("tokenActivity", "Tells everything about how a token is used.", "usage", "Activity"),
+        O::ListUsage => {
+            ("listUsage", "Tells how tokens are used, page by page as they are listed.", "usage", "UsagePage")
+        }
+        O::ListCalls => ("listCalls", "Lists the latest calls with tokens, a sample of them.", "usage", "CallList"),
+        O::ReadAttention => ("readAttention", "Tells what should be looked into.", "usage", "Attention"),
         O::TokenEvents => ("tokenEvents", "Reads the history of a token.", "tokens", "EventPage"),
         O::TokenHistory => ("tokenHistory", "Checks the history of a token, link by link.", "tokens", "History"),
         O::ReadReceipt => ("readReceipt", "Tells why a request was refused.", "receipts", "Receipt"),
@@ -85,6 +91,12 @@ fn describe(operation: Operation) -> Description {
             Description { query: &["state", "within_days", "owner", "q", "sort", "cursor", "limit"], ..description }
         }
         O::TokenUsage => Description { query: &["since"], ..description },
+        O::ListUsage => Description {
+            query: &["state", "within_days", "owner", "q", "sort", "cursor", "limit", "days"],
+            ..description
+        },
+        O::ListCalls => Description { query: &["owner", "limit"], ..description },
+        O::ReadAttention => Description { query: &["owner"], ..description },
         O::TokenEvents | O::OwnerEvents | O::PolicyEvents => Description { query: &["after", "limit"], ..description },
         O::CreateToken => Description { body: Some(("NewToken", true)), ..description },
         O::RevokeTokens => Description { body: Some(("Revoke", true)), ..description },
@@ -160,6 +172,10 @@ fn answers() -> Vec<(String, RefOr<Schema>)> {
     add::<wire::MintedBody<'_>>(&mut schemas);
     add::<wire::Revocations>(&mut schemas);
     add::<wire::UsageBody>(&mut schemas);
+    add::<wire::ActivityBody>(&mut schemas);
+    add::<wire::UsagePage>(&mut schemas);
+    add::<wire::CallList>(&mut schemas);
+    add::<wire::AttentionBody>(&mut schemas);
     add::<wire::EventPage>(&mut schemas);
     add::<wire::ChangeBody>(&mut schemas);
     add::<wire::HistoryBody>(&mut schemas);
@@ -251,6 +267,7 @@ fn query_parameter(name: &str) -> Schema {
     match name {
         "state" => schema::one_of_words(["any", "live", "expired", "revoked", "expiring", "unused"]),
         "within_days" => schema::integer(1, 365).build().into(),
+        "days" => schema::integer(1, 366).build().into(),
         "owner" => schema::owner(),
         "q" => schema::name_part(),
         "sort" => schema::one_of_words(["created", "name", "expires"]),

@@ -16,8 +16,12 @@ pub(crate) enum Operation {
     EndOverlap,
     RevokeToken,
     TokenUsage,
+    TokenActivity,
     TokenEvents,
     TokenHistory,
+    ListUsage,
+    ListCalls,
+    ReadAttention,
     ReadReceipt,
     ReadOwner,
     SuspendOwner,
@@ -111,7 +115,7 @@ const fn fresh(route: Route) -> Route {
     Route { fresh: true, ..route }
 }
 
-const ROUTES: [Route; 30] = {
+const ROUTES: [Route; 34] = {
     use Method::{Any, Get, Patch, Post, Put};
     use Operation as O;
     use Who::{Admin, Anyone, Inspector, Itself, Presented, Reporter, Revoker, Visitor};
@@ -125,8 +129,12 @@ const ROUTES: [Route; 30] = {
         route(O::EndOverlap, Post, "/tokens/{id}/end-overlap", Visitor),
         route(O::RevokeToken, Post, "/tokens/{id}/revoke", Visitor),
         route(O::TokenUsage, Get, "/tokens/{id}/usage", Visitor),
+        route(O::TokenActivity, Get, "/tokens/{id}/activity", Visitor),
         route(O::TokenEvents, Get, "/tokens/{id}/events", Visitor),
         route(O::TokenHistory, Get, "/tokens/{id}/history", Visitor),
+        route(O::ListUsage, Get, "/usage", Visitor),
+        route(O::ListCalls, Get, "/calls", Visitor),
+        route(O::ReadAttention, Get, "/attention", Visitor),
         route(O::ReadReceipt, Get, "/receipts/{receipt}", Visitor),
         route(O::ReadOwner, Get, "/owners/{owner}", Visitor),
         route(O::SuspendOwner, Post, "/owners/{owner}/suspend", Admin),

@@ -11,6 +11,7 @@ mod host;
 mod management;
 mod mistakes;
 mod outages;
+mod proxies;
 mod refusals;
 mod routes;
 #[cfg(feature = "screen")]

@@ -12,6 +12,7 @@ mod keys;
 mod leaks;
 mod loading;
 mod longer_lives;
+mod looking;
 mod management;
 mod measures;
 mod rights;

@@ -9,6 +9,7 @@ mod policy;
 mod presented;
 mod self_service;
 mod tokens;
+mod usage;
 pub(crate) mod wire;
 
 use crate::guard::{self, Access};
@@ -69,7 +70,11 @@ async fn visited(asked: &Asked<'_>, operation: Operation) -> Result<Response, Pr
         O::RotateToken => tokens::rotate(asked).await,
         O::EndOverlap => tokens::end_overlap(asked).await,
         O::RevokeToken => tokens::revoke(asked).await,
-        O::TokenUsage => tokens::usage(asked).await,
+        O::TokenUsage => tokens::hours(asked).await,
+        O::TokenActivity => usage::activity(asked).await,
+        O::ListUsage => usage::list(asked).await,
+        O::ListCalls => usage::calls(asked).await,
+        O::ReadAttention => usage::attention(asked).await,
         O::TokenEvents => tokens::events(asked).await,
         O::TokenHistory => tokens::history(asked).await,
         O::ReadReceipt => misc::receipt(asked).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use token_core::{
-    ChangeId, ListFilter, ManageError, Minted, OwnerId, Position, Subject, Time, Token, TokenId, TokenName, Tokens,
+    ChangeId, ListFilter, ManageError, Minted, Position, Subject, Time, Token, TokenId, TokenList, TokenName, Tokens,
 };
 
 use crate::cursor;
@@ -11,36 +11,38 @@ use crate::http::Response;
 use crate::problem::Problem;
 use crate::strict::{Fields, list as items, text};
 
-use super::asked::{Asked, Changing, json};
+use super::asked::{Asked, Changing, Query, json};
+use super::usage;
 use super::wire::{self, HistoryBody, MintedBody, RevocationBody, Revocations, TokenBody, TokenPage, UsageBody};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn list(asked: &Asked<'_>) -> Result<Response, Problem> {
-    let mut query = asked.query(&["state", "within_days", "owner", "q", "sort", "cursor", "limit"])?;
+    let query = asked.query(&["state", "within_days", "owner", "q", "sort", "cursor", "limit"])?;
+    let page = page(asked, query).await?;
+    let tokens = page.tokens.iter().map(|listed| TokenBody::of_listed(listed, asked.tokens())).collect();
+    json(200, &TokenPage { tokens, next: page.next.as_ref().map(cursor::write) })
+}
+
+/// The page of tokens that these parameters ask for.
+pub(super) async fn page(asked: &Asked<'_>, mut query: Query) -> Result<TokenList, Problem> {
     let now = asked.tokens().now();
     let days = query.integer("within_days", 1..=365)?.unwrap_or(14);
     let within = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
     let filter = query.checked("state", |state| filter(state, now, within))?.unwrap_or(ListFilter::Any);
-    let owner = query.checked("owner", wire::owner)?;
     let wanted = query.checked("q", |text| (text.is_empty() || is_part_of_name(text)).then(|| text.to_owned()))?;
     let start = query.checked("sort", start_of)?.unwrap_or(Position::Created(None));
     let cursor = query.checked("cursor", |text| is_cursor(text).then(|| text.to_owned()))?;
     let limit = query.limit()?;
+    // What can't be read is told of before who may ask.
+    let owner = usage::owner(asked, &mut query)?;
 
-    if owner.is_some() && !asked.actor.is_admin() {
-        return Err(Problem::forbidden());
-    }
     let nowhere = || Problem::new(404, "unknown_cursor", "The cursor is none that a page of this order ended with.");
     let from = match cursor {
         None => start,
         Some(cursor) => cursor::read(&cursor, &start).ok_or_else(nowhere)?,
     };
-    // An id that is too long for an owner is no owner's, and so has no tokens.
-    let owner: Option<OwnerId> = owner.map(OwnerId::new).transpose().map_err(|_| Problem::not_found())?;
-    let page = asked.manage().list(owner.as_ref(), filter, wanted.as_deref(), from, limit).await?;
-    let tokens = page.tokens.iter().map(|listed| TokenBody::of_listed(listed, asked.tokens())).collect();
-    json(200, &TokenPage { tokens, next: page.next.as_ref().map(cursor::write) })
+    Ok(asked.manage().list(owner.as_ref(), filter, wanted.as_deref(), from, limit).await?)
 }
 
 fn filter(state: &str, now: Time, within: Duration) -> Option<ListFilter> {
@@ -181,7 +183,7 @@ fn token_ids(fields: &mut Fields) -> Result<Vec<TokenId>, Problem> {
     ids.into_iter().map(|id| text(id)?.parse().map_err(|_| invalid())).collect()
 }
 
-pub(super) async fn usage(asked: &Asked<'_>) -> Result<Response, Problem> {
+pub(super) async fn hours(asked: &Asked<'_>) -> Result<Response, Problem> {
     let mut query = asked.query(&["since"])?;
     let month_ago = asked.tokens().now().saturating_sub(DAY * 30);
     let since = query.time("since")?.unwrap_or(month_ago);

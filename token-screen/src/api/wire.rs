@@ -2,6 +2,7 @@
 
 mod history;
 mod input;
+mod usage;
 
 use serde::Serialize;
 use token_core::{
@@ -15,6 +16,7 @@ use crate::schema;
 pub(crate) use super::asked::MAX_SEQ;
 pub(crate) use history::{ChangeBody, EventBody, EventPage, HistoryBody, ReceiptBody, UsageBody};
 pub(super) use input::{edit, new_token, optional_expiry, owner, policy, replace};
+pub(crate) use usage::{ActivityBody, AttentionBody, CallList, UsagePage, UsageSummaryBody};
 
 /// Whether a row is as the service wrote it.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]

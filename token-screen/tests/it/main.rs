@@ -15,4 +15,5 @@ mod pages;
 mod presented;
 mod requests;
 mod snapshots;
+mod usage;
 mod world;

@@ -5,7 +5,7 @@ use crate::world::{MISSING, Who, World, matches_file};
 const POLICY: &str = r#"{"live_tokens_per_owner":10,"max_lifetime":31536000,"never_expires":false,"default_lifetime":86400,"max_overlap":86400,"default_overlap":3600}"#;
 
 /// Method, path and body, with `{a}` for a token of Ann's, `{m}` for a missing one.
-const OPERATIONS: [(&str, &str, &str); 36] = [
+const OPERATIONS: [(&str, &str, &str); 42] = [
     ("GET", "/tokens", ""),
     ("GET", "/tokens?owner=ann", ""),
     ("POST", "/tokens", r#"{"name":"new","grants":[{"scope":"projects:read","resources":"all"}]}"#),
@@ -25,6 +25,12 @@ const OPERATIONS: [(&str, &str, &str); 36] = [
     ("GET", "/tokens/{a}/usage", ""),
     ("GET", "/tokens/{a}/events", ""),
     ("GET", "/tokens/{a}/history", ""),
+    ("GET", "/tokens/{a}/activity", ""),
+    ("GET", "/usage", ""),
+    ("GET", "/calls", ""),
+    ("GET", "/calls?owner=ann", ""),
+    ("GET", "/attention", ""),
+    ("GET", "/attention?owner=ann", ""),
     ("GET", "/receipts/none", ""),
     ("GET", "/owners/ann", ""),
     ("GET", "/owners/none", ""),
@@ -78,6 +84,7 @@ async fn foreign_missing_and_malformed_ids_are_answered_byte_for_byte_the_same()
         ("POST", "/tokens/{}/end-overlap", ""),
         ("POST", "/tokens/{}/revoke", ""),
         ("GET", "/tokens/{}/usage", ""),
+        ("GET", "/tokens/{}/activity", ""),
         ("GET", "/tokens/{}/events", ""),
         ("GET", "/tokens/{}/history", ""),
     ];

@@ -201,6 +201,11 @@ async fn parameters_are_known_and_come_once() {
     ] {
         let answer = world.ask(Who::Owner, "GET", &format!("/tokens?{query}"), "").await;
         assert_eq!(is(&answer), (400, "invalid_query"), "{query}");
+        let answer = world.ask(Who::Owner, "GET", &format!("/usage?{query}"), "").await;
+        assert_eq!(is(&answer), (400, "invalid_query"), "{query}");
+    }
+    for path in ["/usage?days=0", "/usage?days=367", "/calls?limit=0", "/calls?days=1", "/attention?limit=1"] {
+        assert_eq!(is(&world.ask(Who::Owner, "GET", path, "").await), (400, "invalid_query"), "{path}");
     }
     let path = format!("/tokens/{}/usage", world.plain.id);
     assert_eq!(world.ask(Who::Owner, "GET", &format!("{path}?since=yesterday"), "").await.status, 400);
@@ -282,8 +287,20 @@ async fn many_are_revoked_each_by_itself() {
 #[tokio::test]
 async fn no_response_but_the_one_holds_a_piece_of_a_secret() {
     let world = World::new().await;
-    let paths = ["", "/usage", "/events", "/history"].map(|rest| format!("/tokens/{}{rest}", world.rotated.id));
-    let rest = ["/tokens", "/owners/ann", "/owners/ann/events", "/policy", "/scopes", "/self", "/openapi.json"];
+    let paths =
+        ["", "/usage", "/activity", "/events", "/history"].map(|rest| format!("/tokens/{}{rest}", world.rotated.id));
+    let rest = [
+        "/tokens",
+        "/usage",
+        "/calls",
+        "/attention",
+        "/owners/ann",
+        "/owners/ann/events",
+        "/policy",
+        "/scopes",
+        "/self",
+        "/openapi.json",
+    ];
     let created =
         world.send(Who::Owner, with(request("POST", "/tokens", r#"{"name":"x"}"#), "idempotency-key", "k")).await;
     assert_eq!(created.status, 201);

@@ -46,7 +46,7 @@ impl SqlStore {
                 });
                 self.stretch(conditions, after, "t.name, t.id", limit).await?
             }
-            Position::Expiry(after) => self.by_expiry(conditions, *after, limit).await?,
+            Position::Expiry(after) => self.by_expiry(conditions, *after, live_since(query), limit).await?,
         };
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let more = tokens.len() > limit;
@@ -56,11 +56,13 @@ impl SqlStore {
     }
 
     /// Databases disagree on where nulls sort, and none has an index for it: so the tokens that expire are one
-    /// stretch, and those that never do follow as another.
+    /// stretch, and those that never do follow as another. Where none but live ones are wanted, the first begins behind all that have
+    /// expired.
     async fn by_expiry(
         &self,
         conditions: Conditions<'_>,
         after: Option<(Option<Time>, TokenId)>,
+        live_since: Option<Time>,
         limit: i64,
     ) -> Result<Vec<Sealed<Token>>, StoreError> {
         let never_after = match after {
@@ -70,7 +72,10 @@ impl SqlStore {
         let mut tokens = Vec::new();
         if never_after.is_none() {
             let mut expiring = conditions.clone();
-            expiring.and("t.expires_at IS NOT NULL", []);
+            match live_since {
+                None => expiring.and("t.expires_at IS NOT NULL", []),
+                Some(now) => expiring.and("t.expires_at > ?", values![now]),
+            }
             let after = after.map(|(at, id)| {
                 ("t.expires_at >= ? AND (t.expires_at > ? OR t.id > ?)", Vec::from(values![at, at, id]))
             });
@@ -137,4 +142,10 @@ impl SqlStore {
         }
         Ok(conditions)
     }
+}
+
+/// The moment at which tokens are to be live, if none but live ones are wanted.
+fn live_since(query: &ListQuery) -> Option<Time> {
+    let live = matches!(query.filter, ListFilter::Live | ListFilter::ExpiringBefore(_) | ListFilter::NeverUsed);
+    live.then_some(query.now)
 }

@@ -76,6 +76,12 @@ impl Purge {
         let (marks, ids_found) = list(found.iter().map(|id| Value::from(*id)));
         let lock = format!("SELECT id FROM api_tokens WHERE id IN ({marks}) ORDER BY id{}", self.lock);
         session.query(lock.into(), &ids_found).await?;
+        // And what tallies lock, by the index that they do it by: a delete may begin at another, where they come later.
+        let lock = format!(
+            "SELECT token FROM api_token_secrets WHERE token IN ({marks}) AND generation = 1 ORDER BY token{}",
+            self.lock
+        );
+        session.query(lock.into(), &ids_found).await?;
         let mut values = Vec::from(values![self.before, self.before]);
         values.extend(ids_found);
         let undelivered = self.but_undelivered();

@@ -117,23 +117,29 @@ impl SqlStore {
     }
 
     pub(super) async fn calls_of(&self, whose: &Whose, limit: u32) -> Result<Vec<RecentCall>, StoreError> {
-        let (condition, mut arguments) = condition(whose, "c");
+        let (condition, mut arguments) = condition(whose);
+        // The latest by an index alone, and then what they are: MariaDB would else read and sort them all.
         let sql = format!(
-            "SELECT c.token, c.at, c.method, c.route, c.reason, c.address, t.name \
-             FROM api_token_usage_calls c JOIN api_tokens t ON t.id = c.token {condition} \
-             ORDER BY c.at DESC, c.token DESC, c.slot DESC LIMIT ?"
+            "SELECT c.token, c.at, c.method, c.route, c.reason, c.address, t.name FROM (\
+             SELECT at, token, slot FROM api_token_usage_calls {condition} \
+             ORDER BY at DESC, token DESC, slot DESC LIMIT ?) AS latest \
+             JOIN api_token_usage_calls c ON c.token = latest.token AND c.slot = latest.slot \
+             JOIN api_tokens t ON t.id = c.token ORDER BY latest.at DESC, latest.token DESC, latest.slot DESC"
         );
         arguments.push(limit.into());
         self.all(sql.into(), &arguments, call).await
     }
 
     pub(super) async fn signals_of(&self, whose: &Whose, since: Time, limit: u32) -> Result<Vec<Signal>, StoreError> {
-        let (condition, mut arguments) = condition(whose, "s");
+        let (condition, mut arguments) = condition(whose);
         let and = if condition.is_empty() { "WHERE" } else { "AND" };
         let sql = format!(
-            "SELECT s.token, s.kind, s.times, s.subject, s.last_at AS at, s.first_at AS began, t.name \
-             FROM api_token_signals s JOIN api_tokens t ON t.id = s.token {condition} {and} s.last_at >= ? \
-             ORDER BY s.last_at DESC, s.token DESC, s.kind DESC, s.subject DESC LIMIT ?"
+            "SELECT s.token, s.kind, s.times, s.subject, s.last_at AS at, s.first_at AS began, t.name FROM (\
+             SELECT last_at, token, kind, subject FROM api_token_signals {condition} {and} last_at >= ? \
+             ORDER BY last_at DESC, token DESC, kind DESC, subject DESC LIMIT ?) AS latest \
+             JOIN api_token_signals s ON s.token = latest.token AND s.kind = latest.kind AND s.subject = latest.subject \
+             JOIN api_tokens t ON t.id = s.token \
+             ORDER BY latest.last_at DESC, latest.token DESC, latest.kind DESC, latest.subject DESC"
         );
         arguments.extend(values![since, limit]);
         let read = |row: &dyn Row| signal(row, row.need("kind")?, "subject", "name");
@@ -161,14 +167,15 @@ impl SqlStore {
     ) -> Result<Vec<NovelSource>, StoreError> {
         let mut found = Vec::new();
         for chunk in tokens.chunks(CHUNK) {
-            let (marks, mut arguments) = tokens_in(chunk);
+            let (marks, ids) = tokens_in(chunk);
+            // When a token began is looked up once, and not for each source of one that comes from everywhere.
             let sql = format!(
                 "SELECT s.token, s.network, s.first_seen, s.last_seen, s.uses, s.refusals, b.began \
                  FROM api_token_usage_sources s JOIN (SELECT token, min(first_seen) AS began \
                  FROM api_token_usage_sources WHERE token IN ({marks}) GROUP BY token) AS b ON b.token = s.token \
                  WHERE s.token IN ({marks}) AND s.first_seen >= ? ORDER BY s.last_seen DESC LIMIT ?"
             );
-            arguments.extend(arguments.clone());
+            let mut arguments = [ids.clone(), ids].concat();
             arguments.extend(values![since, limit]);
             let read = |row: &dyn Row| {
                 Ok(NovelSource { token: row.need_id("token")?, began: row.need_time("began")?, source: source(row)? })
@@ -207,12 +214,12 @@ fn of(summaries: &mut HashMap<TokenId, TokenUsage>, token: TokenId) -> &mut Toke
     summaries.entry(token).or_insert_with(|| TokenUsage::none(token))
 }
 
-/// Rows of this table that are asked for.
-fn condition<'a>(whose: &'a Whose, table: &str) -> (String, Vec<Value<'a>>) {
+/// The rows that are asked for.
+fn condition(whose: &Whose) -> (&'static str, Vec<Value<'_>>) {
     match whose {
-        Whose::Everyone => (String::new(), Vec::new()),
-        Whose::Owner(owner) => (format!("WHERE {table}.owner = ?"), vec![owner.as_str().into()]),
-        Whose::Token(token) => (format!("WHERE {table}.token = ?"), vec![(*token).into()]),
+        Whose::Everyone => ("", Vec::new()),
+        Whose::Owner(owner) => ("WHERE owner = ?", vec![owner.as_str().into()]),
+        Whose::Token(token) => ("WHERE token = ?", vec![(*token).into()]),
     }
 }
 

@@ -3,18 +3,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use token_core::{
-    Digest, Generation, LastUse, ListFilter, ListQuery, Position, Reason, Redigest, RefusalTally, Tallies, TokenStore,
-    UseTally,
+    CallTally, Digest, Generation, LastUse, ListFilter, ListQuery, Position, Reason, Redigest, RefusalTally, ScopeName,
+    ScopeTally, SignalKind, SignalTally, SourceTally, Tallies, TokenStore, UseTally, source_network,
 };
 
 use crate::database::{Database, on_every_database};
 use crate::sample::*;
+use crate::statements::Told;
 
 on_every_database! {
     counts_add_up_and_a_last_use_only_moves_forward,
     refusals_are_counted_by_hour_and_reason,
     a_digest_is_replaced_only_under_its_key,
     a_large_flush_is_written_whole,
+    a_flush_is_a_statement_a_kind_and_a_thousand_rows,
 }
 
 fn used(number: u32, second: i64, count: u64) -> UseTally {
@@ -113,4 +115,75 @@ async fn a_large_flush_is_written_whole(db: &Database) {
         assert_eq!(store.usage(id(number), at(0)).await.unwrap().hours[0].count, 2);
     }
     assert!(store.usage(id(40), at(0)).await.unwrap().hours.is_empty());
+}
+
+async fn a_flush_is_a_statement_a_kind_and_a_thousand_rows(db: &Database) {
+    let told = Told::on(db).await;
+    let store = told.pool.store().await;
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    let numbers = 0..2500;
+    let network = source_network(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)));
+    let source = |number| SourceTally { token: id(number), network, first: at(1), last: at(2), uses: 1, refusals: 0 };
+    let call = |number| CallTally {
+        token: id(number),
+        slot: 3,
+        at: at(2),
+        method: "GET".to_owned(),
+        route: None,
+        refused: None,
+        address: None,
+    };
+    let signal = |number| SignalTally {
+        token: id(number),
+        kind: SignalKind::Burst,
+        subject: "an hour".to_owned(),
+        first: at(1),
+        last: at(2),
+        count: 1,
+    };
+    let digest = Digest::from_bytes([8; 32]);
+    let redigest = |number| Redigest { selector: selector(number, 1), from: key("k1"), to: key("k2"), digest };
+    let tallies = Tallies {
+        uses: numbers.clone().map(|number| used(number, 10, 1)).collect(),
+        refusals: numbers
+            .clone()
+            .map(|number| RefusalTally { token: id(number), reason: Reason::Revoked, hour: at(0), count: 1 })
+            .collect(),
+        sources: numbers.clone().map(source).collect(),
+        scopes: numbers
+            .clone()
+            .map(|number| ScopeTally {
+                token: id(number),
+                scope: ScopeName::new("projects:read").unwrap(),
+                last: at(2),
+            })
+            .collect(),
+        calls: numbers.clone().map(call).collect(),
+        signals: numbers.clone().map(signal).collect(),
+        redigests: numbers.map(redigest).collect(),
+    };
+    told.take();
+    store.record(&tallies).await.unwrap();
+    let statements = told.take();
+    let ends =
+        |statement: &&String| ["BEGIN", "START TRANSACTION", "COMMIT"].iter().any(|word| statement.contains(word));
+    assert_eq!(statements.iter().filter(ends).count(), 2, "one transaction: {statements:#?}");
+
+    let kinds = [
+        "INSERT INTO api_token_usage_last ",
+        "INSERT INTO api_token_usage_hours ",
+        "INSERT INTO api_token_refusals ",
+        "INSERT INTO api_token_usage_sources ",
+        "INSERT INTO api_token_usage_scopes ",
+        "INSERT INTO api_token_usage_calls ",
+        "INSERT INTO api_token_signals ",
+        "digest = ",
+    ];
+    for kind in kinds {
+        let written = statements.iter().filter(|statement| statement.contains(kind)).count();
+        assert_eq!(written, 3, "{kind}: {statements:#?}");
+    }
+    assert_eq!(statements.len(), 2 + 3 * kinds.len(), "and nothing else: {statements:#?}");
+    assert_eq!(store.usage(id(0), at(0)).await.unwrap().hours[0].count, 1);
+    told.pool.close().await;
 }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use token_core::{
-    ActorId, Event, EventDetail, Grants, History, Networks, OwnerId, ReceiptContent, SecretRef, Subject, Superseded,
-    Time, TokenFormat, TokenId, TokenName, Usage,
+    ActorId, Event, EventDetail, Generation, Grants, History, LastUse, Networks, OwnerId, ReceiptContent, SecretRef,
+    Subject, Superseded, Time, TokenFormat, TokenId, TokenName, Usage,
 };
 use utoipa::ToSchema;
 
@@ -29,13 +29,27 @@ pub(crate) struct UsageBody {
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = LastUse)]
-struct LastUseBody {
+pub(super) struct LastUseBody {
     /// Which value, counted from 1.
     generation: u32,
     #[schema(schema_with = schema::time)]
     at: Time,
     #[schema(value_type = Option<String>, required = true)]
     address: Option<IpAddr>,
+    /// What the client called itself.
+    #[schema(value_type = Option<String>, required = true)]
+    client: Option<String>,
+}
+
+impl LastUseBody {
+    pub(super) fn of(generation: Generation, last: &LastUse) -> LastUseBody {
+        LastUseBody {
+            generation: generation.number(),
+            at: last.at,
+            address: last.address,
+            client: last.client.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -61,11 +75,7 @@ struct RefusalsBody {
 
 impl UsageBody {
     pub(in crate::api) fn of(usage: &Usage, since: Time) -> UsageBody {
-        let last = usage.last.iter().map(|(generation, last)| LastUseBody {
-            generation: generation.number(),
-            at: last.at,
-            address: last.address,
-        });
+        let last = usage.last.iter().map(|(generation, last)| LastUseBody::of(*generation, last));
         let hours = usage.hours.iter().map(|use_| HourBody {
             hour: use_.hour,
             generation: use_.generation.number(),
