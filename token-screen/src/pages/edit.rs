@@ -82,7 +82,7 @@ async fn save(
     redeemed: &Redeemed,
 ) -> Result<Saved, Refused> {
     let id = listed.token.id;
-    let edit = match draft.edit(&listed.token, &visit.dates) {
+    let edit = match draft.edit(&listed.token, &kinds(visit.tokens().catalog()), &visit.dates) {
         Ok(edit) => edit,
         Err(faults) => return Ok(Saved::Refused(faults)),
     };
@@ -101,7 +101,7 @@ async fn save(
 
 /// Whether a token is as a form asks for it, where the form's nonce was used.
 async fn is_so(visit: &Visit<'_>, draft: &Draft, token: &Token, redeemed: &Redeemed) -> Result<bool, Refused> {
-    let Ok(edit) = draft.edit(token, &visit.dates) else { return Ok(false) };
+    let Ok(edit) = draft.edit(token, &kinds(visit.tokens().catalog()), &visit.dates) else { return Ok(false) };
     let ends = match edit.expiry {
         None => true,
         Some(Expiry::Never) => token.expires_at.is_none(),

@@ -3,11 +3,11 @@
 use token_core::{ListFilter, Position};
 
 use crate::pages::{get, post};
-use crate::world::{Who, World, admin, owner};
+use crate::world::{Who, World, owner};
 
 const REST: &str = "p.projects=read&reach=all&resources=&expires=30&date=&networks=";
 
-async fn names(world: &World) -> Vec<String> {
+pub(crate) async fn names(world: &World) -> Vec<String> {
     let ann = owner("ann");
     let list = world.tokens.manage(&ann).list(None, ListFilter::Any, None, Position::Created(None), 200).await.unwrap();
     list.tokens.into_iter().map(|listed| listed.token.name.to_string()).collect()
@@ -98,7 +98,7 @@ async fn what_no_page_of_ours_sends_is_not_read() {
 }
 
 #[tokio::test]
-async fn names_are_escaped_wherever_they_are_shown() {
+pub(crate) async fn names_are_escaped_wherever_they_are_shown() {
     let world = World::new().await;
     let name = "%3Cb%3E%22%27%26%3C%2Fscript%3E";
     world.send_form(Who::Owner, "/new", &format!("name={name}&{REST}")).await;
@@ -160,75 +160,6 @@ async fn what_someone_may_not_grant_can_not_be_chosen_and_is_refused() {
     assert_eq!(status, 422);
     assert!(html.contains("fault-permissions"));
     assert_eq!(world.state().await, before);
-}
-
-#[tokio::test]
-async fn an_edit_does_not_undo_what_someone_else_did_meanwhile() {
-    let world = World::new().await;
-    let path = format!("/{}/edit", world.plain.id);
-    let fields = "name=mine&p.projects=write&reach=all&resources=&expires=keep&date=&networks=";
-    let nonce = world.page(Who::Owner, get(&path)).await.nonce();
-    world.send_form(Who::Owner, &path, &format!("revision=1&{}", fields.replace("mine", "theirs"))).await;
-    let page = world.page(Who::Owner, post(&path, &format!("nonce={nonce}&revision=1&{fields}"))).await;
-    assert_eq!(page.status, 422);
-    assert!(page.html.contains("Someone has changed this token"));
-    assert!(names(&world).await.contains(&"theirs".to_owned()));
-}
-
-#[tokio::test]
-async fn an_edit_that_is_sent_again_with_other_fields_is_not_taken_for_done() {
-    let world = World::new().await;
-    let path = format!("/{}/edit", world.plain.id);
-    let nonce = world.page(Who::Owner, get(&path)).await.nonce();
-    let form = |fields: &str| post(&path, &format!("nonce={nonce}&revision=1&{fields}"));
-    let wide = "name=mine&p.projects=write&reach=all&resources=&expires=30&date=&networks=";
-    assert_eq!(world.page(Who::Owner, form(wide)).await.status, 303);
-    world.clock.advance(std::time::Duration::from_secs(60));
-    let before = world.state().await;
-    // Sent twice it is done, as it was.
-    assert_eq!(world.page(Who::Owner, form(wide)).await.status, 303);
-    // Ann goes back, takes something away, and sends the form as it lay there.
-    let narrow = [
-        wide.replace("p.projects=write", "p.projects=read"),
-        wide.replace("p.projects=write", "p.projects=none"),
-        wide.replace("networks=", "networks=10.0.0.0%2F8"),
-        wide.replace("reach=all&resources=", "reach=some&resources=a"),
-        wide.replace("expires=30", "expires=7"),
-    ];
-    for fields in &narrow {
-        let page = world.page(Who::Owner, form(fields)).await;
-        assert_eq!((page.status, page.field("name")), (422, Some("mine")), "{fields}");
-        assert!(page.html.contains("Someone has changed this token") && page.nonce() != nonce, "{fields}");
-        assert_eq!(world.state().await, before);
-    }
-    let page = world.page(Who::Owner, form(&narrow[0])).await;
-    assert!(page.html.contains("value=\"read\" data-scope=\"projects:read\" data-says=\"Projects: read\" checked"));
-    // What was undone since is not done once more by sending the first form again, and not said to be.
-    world.send_form(Who::Owner, &path, &format!("revision=2&{}", wide.replace("mine", "other"))).await;
-    assert_eq!(world.page(Who::Owner, form(wide)).await.status, 422);
-    assert!(names(&world).await.contains(&"other".to_owned()));
-}
-
-#[tokio::test]
-async fn a_policy_that_is_sent_again_with_other_fields_is_not_taken_for_set() {
-    let world = World::new().await;
-    let nonce = world.page(Who::Admin, get("/policy")).await.nonce();
-    let form = |live: u32| {
-        let rest = "max_lifetime=365+d&default_lifetime=90+d&max_overlap=7+d&default_overlap=24+h&do=set";
-        post("/policy", &format!("nonce={nonce}&live={live}&{rest}"))
-    };
-    let live = async || world.tokens.manage(&admin()).policy().await.unwrap().live_tokens_per_owner;
-    assert_eq!(world.page(Who::Admin, form(20)).await.status, 303);
-    assert_eq!(world.page(Who::Admin, form(20)).await.status, 303);
-    let page = world.page(Who::Admin, form(10)).await;
-    assert_eq!((page.status, page.field("live"), live().await), (422, Some("10"), 20));
-    assert!(page.html.contains("The policy has changed since") && page.nonce() != nonce);
-    // The form that came back is a new one.
-    let rest = "max_lifetime=365+d&default_lifetime=90+d&max_overlap=7+d&default_overlap=24+h&do=set";
-    let again = post("/policy", &format!("nonce={}&live=10&{rest}", page.nonce()));
-    assert_eq!((world.page(Who::Admin, again).await.status, live().await), (303, 10));
-    assert_eq!((world.page(Who::Admin, form(20)).await.status, live().await), (422, 10));
-    assert_eq!(world.page(Who::Admin, form(10)).await.status, 303, "it is so");
 }
 
 #[tokio::test]
