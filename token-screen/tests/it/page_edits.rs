@@ -147,3 +147,26 @@ async fn a_policy_that_is_sent_again_with_other_fields_is_not_taken_for_set() {
     assert_eq!((world.page(Who::Admin, form(20)).await.status, live().await), (422, 10));
     assert_eq!(world.page(Who::Admin, form(10)).await.status, 303, "it is so");
 }
+
+#[tokio::test]
+async fn a_form_that_revokes_several_makes_one_change_of_each_however_often_it_is_sent() {
+    let world = World::new().await;
+    let (plain, rotated, bobs) = (&world.plain.id, &world.rotated.id, &world.bobs.id);
+    let nonce = world.page(Who::Owner, get(&format!("/revoke?t.{plain}=on&t.{rotated}=on"))).await.nonce();
+    let form = |ids: &[&String]| {
+        let ticked: String = ids.iter().map(|id| format!("&t.{id}=on")).collect();
+        post("/revoke", &format!("nonce={nonce}{ticked}"))
+    };
+    let is_revoked = async |id: &String| {
+        let listed = world.tokens.manage(&admin()).token(id.parse().unwrap()).await.unwrap();
+        listed.token.revoked_at.is_some()
+    };
+    assert_eq!(world.page(Who::Owner, form(&[plain])).await.status, 200);
+    assert_eq!([is_revoked(plain).await, is_revoked(rotated).await], [true, false]);
+    let before = world.state().await;
+    let again = world.page(Who::Owner, form(&[plain])).await;
+    assert_eq!((again.status, world.state().await), (200, before), "sent again it changes nothing");
+    // The nonce is for no set of tokens in particular, and never for another's.
+    assert_eq!(world.page(Who::Owner, form(&[plain, rotated, bobs])).await.status, 200);
+    assert_eq!([is_revoked(rotated).await, is_revoked(bobs).await], [true, false]);
+}
