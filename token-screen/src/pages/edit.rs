@@ -136,7 +136,7 @@ async fn show(
     let template = EditPage {
         frame: visit.frame(w::edit_title(listed.token.name.as_str())),
         id: listed.token.id.to_string(),
-        form: GrantForm::new(visit, draft, &policy, Some(keep)).await?,
+        form: GrantForm::new(visit, draft, &policy, Some((&listed.token.grants, keep))).await?,
         revision,
         faults,
         nonce,

@@ -1,9 +1,12 @@
 //! Changing what is there: all that was meant is done, or it is said, and nothing else is done.
 
-use token_core::{Grant, Grants, NewToken, ResourceId, ResourceSet, Resources, ScopeName, TokenId, TokenName};
+use token_core::{
+    Actor, Ceiling, Grant, Grants, NewToken, OwnerId, ResourceId, ResourceSet, Resources, ScopeName, TokenId, TokenName,
+};
+use token_screen::SignedIn;
 
 use crate::page_forms::names;
-use crate::pages::{get, post};
+use crate::pages::{between, get, post, screen};
 use crate::world::{Who, World, admin, owner};
 
 #[tokio::test]
@@ -124,6 +127,33 @@ async fn changing_one_permission_leaves_the_others_as_they_are() {
     let form = format!("p.projects=write&p.tokens=self&reach=kept&{rest}");
     assert_eq!(grants_after(&world, &held[..2], &form).await, (422, grants_of(&held[..2])));
     assert_eq!(world.send_form(Who::Owner, "/new", &form.replace("keep", "30")).await.status, 422);
+}
+
+#[tokio::test]
+async fn a_permission_that_its_editor_lacks_is_not_lost_by_the_form() {
+    let world = World::new().await;
+    let id = token_with(&world, &[("projects:write", &[]), ("tokens:self", &[])]).await;
+    let ann = owner("ann");
+    let few = Ceiling::Only(grants_of(&[("projects:read", &[])]));
+    let lesser = Actor::owner(ann.id().clone(), OwnerId::new("ann").unwrap(), few);
+    let screen = screen(&world);
+    let path = format!("/{id}/edit");
+    let ask = async |request| {
+        let visitor = SignedIn::by_cookie(lesser.clone(), world.tokens.now());
+        let response = screen.handle(request, Some(visitor)).await;
+        (response.status, String::from_utf8(response.body).unwrap())
+    };
+    let (_, html) = ask(get(&path)).await;
+    let write = html.split("<label").find(|label| label.contains("data-scope=\"projects:write\"")).unwrap();
+    assert!(
+        write.contains(" checked") && !write.contains(" disabled") && write.contains("You don’t have this yourself")
+    );
+    let nonce = between(&html, "name=\"nonce\" value=\"", "\"").unwrap();
+    let fields = "revision=1&name=x&p.projects=write&p.tokens=self&reach=all&resources=&expires=keep&date=&networks=";
+    let (status, html) = ask(post(&path, &format!("nonce={nonce}&{fields}"))).await;
+    assert!(status == 422 && html.contains("fault-permissions"), "it is told, and nothing is taken away");
+    let token = world.tokens.manage(&ann).token(id).await.unwrap().token;
+    assert_eq!(token.grants, grants_of(&[("projects:write", &[]), ("tokens:self", &[])]));
 }
 
 #[tokio::test]
