@@ -364,6 +364,8 @@ pub(crate) const TYPE_THE_NAME: &str = "Type the name exactly as it is shown.";
 pub(crate) const CONTENTION: &str = "Someone else was changing this at the same time. Send it again.";
 pub(crate) const CHANGED_MEANWHILE: &str =
     "Someone has changed this token since you opened the form. Open it again to see how it is now.";
+pub(crate) const POLICY_CHANGED_MEANWHILE: &str =
+    "The policy has changed since you opened the form. Open it again to see how it is now.";
 pub(crate) const NUMBER_NEEDED: &str = "Give a whole number.";
 pub(crate) const SPAN_NEEDED: &str = "Give a whole number and a unit, such as 90 d, 24 h or 15 min.";
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use token_core::{ChangeId, Manage, ManageError, NonceError, RotationError, Subject, TokenId};
+use token_core::{ChangeId, Manage, ManageError, NonceError, RotationError, Subject, Time, TokenId};
 
 use crate::form::{Form, Unreadable};
 use crate::words as w;
@@ -65,6 +65,11 @@ impl Redeemed {
             Subject::Token(id) => Ok(id),
             _ => Err(Refused::NotFound),
         }
+    }
+
+    /// When the change under this nonce was made.
+    pub(crate) async fn used_at(&self, visit: &Visit<'_>) -> Result<Time, Refused> {
+        Ok(visit.manage().outcome(&self.id(visit)).await?.at)
     }
 
     pub(crate) fn into_text(self) -> String {

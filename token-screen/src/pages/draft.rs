@@ -83,21 +83,13 @@ impl Draft {
 
     /// A token as it is.
     pub(crate) fn of(token: &Token, kinds: &[Kind], dates: &Dates) -> Draft {
-        let declared = kinds.iter().flat_map(|kind| &kind.scopes);
-        let granted = |name: &str| token.grants.iter().any(|(scope, _)| scope.as_str() == name);
-        let mut reaches = token.grants.iter().map(|(_, reach)| reach);
-        let first = reaches.next().unwrap_or(&Resources::All);
-        let (reach, resources) = match first {
-            first if reaches.any(|other| other != first) => (Reach::Kept, String::new()),
-            Resources::All => (Reach::All, String::new()),
-            Resources::Only(set) => (Reach::Some, lines(set.iter())),
-        };
+        let (reach, resources) = reach(&token.grants);
         Draft {
             owner: token.owner.to_string(),
             name: token.name.to_string(),
-            chosen: declared.map(|def| def.name).filter(|name| granted(name)).collect(),
+            chosen: kinds.iter().flat_map(|kind| kind.shown(&token.grants)).collect(),
             reach,
-            resources,
+            resources: resources.map(|set| lines(set.iter())).unwrap_or_default(),
             expires: "keep".to_owned(),
             date: token.expires_at.map(|at| dates.input_day(at)).unwrap_or_default(),
             networks: token.networks.as_ref().map(|networks| lines(networks.as_slice().iter())).unwrap_or_default(),
@@ -118,7 +110,7 @@ impl Draft {
             (true, owner) => noted(&mut faults, "owner", OwnerId::new(owner).map_err(|_| w::OWNER_NEEDED)),
         };
         let name = noted(&mut faults, "name", name(&self.name));
-        let grants = noted(&mut faults, "resources", self.grants(None));
+        let grants = noted(&mut faults, "resources", self.new_grants());
         let networks = noted(&mut faults, "networks", self.networks());
         let expiry = noted(&mut faults, "expires", self.expiry(dates));
         match (name, grants, networks, expiry) {
@@ -130,10 +122,10 @@ impl Draft {
     }
 
     /// What is to become of a token: only what differs from it.
-    pub(crate) fn edit(&self, token: &Token, dates: &Dates) -> Result<Edit, Faults> {
+    pub(crate) fn edit(&self, token: &Token, kinds: &[Kind], dates: &Dates) -> Result<Edit, Faults> {
         let mut faults = Faults::default();
         let name = noted(&mut faults, "name", name(&self.name));
-        let grants = noted(&mut faults, "resources", self.grants(Some(&token.grants)));
+        let grants = noted(&mut faults, "resources", self.grants(&token.grants, kinds));
         let networks = noted(&mut faults, "networks", self.networks());
         let expiry = noted(&mut faults, "expires", self.expiry(dates));
         match (name, grants, networks, expiry) {
@@ -147,23 +139,49 @@ impl Draft {
         }
     }
 
-    fn grants(&self, held: Option<&Grants>) -> Result<Grants, String> {
-        let all = match self.reach {
-            Reach::Some if !self.chosen.is_empty() => Resources::Only(resources(&self.resources)?),
-            _ => Resources::All,
+    fn new_grants(&self) -> Result<Grants, String> {
+        let reach = match self.reach {
+            _ if self.chosen.is_empty() => return Ok(Grants::default()),
+            Reach::All => Resources::All,
+            Reach::Some => Resources::Only(resources(&self.resources)?),
+            Reach::Kept => return Err(w::REACH_NEEDED.to_owned()),
         };
         let grants = self.chosen.iter().map(|name| {
             let scope = ScopeName::new(*name).map_err(|error| w::sentence(&error.to_string()))?;
-            let held = held.and_then(|held| held.iter().find(|(held, _)| **held == scope));
-            let resources = match (self.reach, held) {
-                (Reach::Kept, Some((_, reach))) => reach.clone(),
-                (Reach::Kept, None) => return Err(w::REACH_NEEDED.to_owned()),
-                _ => all.clone(),
-            };
-            Ok(Grant { scope, resources })
+            Ok(Grant { scope, resources: reach.clone() })
         });
-        let grants = grants.collect::<Result<Vec<_>, String>>()?;
-        Grants::new(grants).map_err(|error| w::sentence(&error.to_string()))
+        granted(grants.collect::<Result<Vec<_>, String>>()?)
+    }
+
+    /// What is to be granted instead of this. A form shows less than is granted, such as one step of a ladder where there are grants of
+    /// several: where nothing else was chosen than it showed, all of it stays as it is.
+    fn grants(&self, held: &Grants, kinds: &[Kind]) -> Result<Grants, String> {
+        let is_kept = |kind: &Kind| {
+            let chosen = kind.scopes.iter().map(|def| def.name).filter(|name| self.chosen.contains(name));
+            chosen.eq(kind.shown(held))
+        };
+        let reaches_the_same = || match (self.reach, reach(held)) {
+            (Reach::Some, (Reach::Some, set)) => Ok::<_, String>(Some(&resources(&self.resources)?) == set),
+            (now, (before, _)) => Ok(now == before),
+        };
+        if kinds.iter().all(is_kept) && reaches_the_same()? {
+            return Ok(held.clone());
+        }
+        if self.reach != Reach::Kept {
+            return self.new_grants();
+        }
+        let mut grants = Vec::new();
+        for kind in kinds {
+            let names = kind.scopes.iter().map(|def| def.name);
+            for name in names.filter(|name| is_kept(kind) || self.chosen.contains(name)) {
+                match held.iter().find(|(scope, _)| scope.as_str() == name) {
+                    Some((scope, reach)) => grants.push(Grant { scope: scope.clone(), resources: reach.clone() }),
+                    None if is_kept(kind) => {}
+                    None => return Err(w::REACH_NEEDED.to_owned()),
+                }
+            }
+        }
+        granted(grants)
     }
 
     fn networks(&self) -> Result<Option<Networks>, String> {
@@ -236,6 +254,20 @@ fn name(text: &str) -> Result<TokenName, &'static str> {
         Err(_) if text.is_empty() => Err(w::NAME_NEEDED),
         Err(_) if text.chars().count() > 100 => Err(w::NAME_TOO_LONG),
         Err(_) => Err(w::NAME_HIDDEN),
+    }
+}
+
+fn granted(grants: Vec<Grant>) -> Result<Grants, String> {
+    Grants::new(grants).map_err(|error| w::sentence(&error.to_string()))
+}
+
+/// What grants reach, as a form shows it, with the resources where all reach the same few.
+fn reach(grants: &Grants) -> (Reach, Option<&ResourceSet>) {
+    let mut reaches = grants.iter().map(|(_, reach)| reach);
+    match reaches.next().unwrap_or(&Resources::All) {
+        first if reaches.any(|other| other != first) => (Reach::Kept, None),
+        Resources::All => (Reach::All, None),
+        Resources::Only(set) => (Reach::Some, Some(set)),
     }
 }
 

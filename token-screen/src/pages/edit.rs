@@ -1,7 +1,7 @@
 //! Changing what a token is called, may do, and how long it lives.
 
 use askama::Template;
-use token_core::{Listed, ManageError, TokenState};
+use token_core::{Expiry, Listed, ManageError, Token, TokenState};
 
 use crate::http::Response;
 use crate::words as w;
@@ -55,9 +55,23 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Result<Response, Refused> {
         }
     };
     match save(visit, &listed, &draft, revision, &redeemed).await? {
-        Ok(()) => Ok(Response::see(visit.url(&format!("/{}", listed.token.id)))),
-        Err(faults) => show(visit, &listed, (draft, revision), faults, redeemed.into_text()).await,
+        Saved::Done => Ok(Response::see(visit.url(&format!("/{}", listed.token.id)))),
+        Saved::Refused(faults) => show(visit, &listed, (draft, revision), faults, redeemed.into_text()).await,
+        Saved::Spent => {
+            let faults = Faults::one("form", w::CHANGED_MEANWHILE);
+            show(visit, &listed, (draft, revision), faults, visit.nonce(&action)?).await
+        }
     }
+}
+
+/// What became of a form.
+enum Saved {
+    /// The token is as it was asked for.
+    Done,
+    /// Nothing was changed.
+    Refused(Faults),
+    /// Its nonce was used before, and the token is not as it was asked for.
+    Spent,
 }
 
 async fn save(
@@ -66,17 +80,39 @@ async fn save(
     draft: &Draft,
     revision: u64,
     redeemed: &Redeemed,
-) -> Result<Result<(), Faults>, Refused> {
-    let edit = match draft.edit(&listed.token, &visit.dates) {
+) -> Result<Saved, Refused> {
+    let id = listed.token.id;
+    let edit = match draft.edit(&listed.token, &kinds(visit.tokens().catalog()), &visit.dates) {
         Ok(edit) => edit,
-        Err(faults) => return Ok(Err(faults)),
+        Err(faults) => return Ok(Saved::Refused(faults)),
     };
     // What someone else has done since the form was opened is not undone by it.
-    match redeemed.manage(visit).if_revision(revision).edit(listed.token.id, &edit).await {
-        Ok(_) | Err(ManageError::ChangeIdReused) => Ok(Ok(())),
-        Err(ManageError::StaleRevision { .. }) => Ok(Err(Faults::one("form", w::CHANGED_MEANWHILE))),
-        Err(error) => Ok(Err(fault(error)?)),
-    }
+    let present = match redeemed.manage(visit).if_revision(revision).edit(id, &edit).await {
+        Ok(token) => token,
+        Err(ManageError::ChangeIdReused) => visit.manage().token(id).await?.token,
+        Err(ManageError::StaleRevision { .. }) => {
+            return Ok(Saved::Refused(Faults::one("form", w::CHANGED_MEANWHILE)));
+        }
+        Err(error) => return fault(error).map(Saved::Refused),
+    };
+    // A form that was sent before makes no second change: what it asks for is so already, or it is not done.
+    Ok(if is_so(visit, draft, &present, redeemed).await? { Saved::Done } else { Saved::Spent })
+}
+
+/// Whether a token is as a form asks for it, where the form's nonce was used.
+async fn is_so(visit: &Visit<'_>, draft: &Draft, token: &Token, redeemed: &Redeemed) -> Result<bool, Refused> {
+    let Ok(edit) = draft.edit(token, &kinds(visit.tokens().catalog()), &visit.dates) else { return Ok(false) };
+    let ends = match edit.expiry {
+        None => true,
+        Some(Expiry::Never) => token.expires_at.is_none(),
+        Some(Expiry::At(end)) => token.expires_at == Some(end),
+        // Counted from when the nonce was used.
+        Some(Expiry::After(span)) => {
+            let end = redeemed.used_at(visit).await?.checked_add(span);
+            end.is_some() && token.expires_at == end
+        }
+    };
+    Ok(ends && edit.name.is_none() && edit.grants.is_none() && edit.networks.is_none())
 }
 
 async fn show(
@@ -100,7 +136,7 @@ async fn show(
     let template = EditPage {
         frame: visit.frame(w::edit_title(listed.token.name.as_str())),
         id: listed.token.id.to_string(),
-        form: GrantForm::new(visit, draft, &policy, Some(keep)).await?,
+        form: GrantForm::new(visit, draft, &policy, Some((&listed.token.grants, keep))).await?,
         revision,
         faults,
         nonce,

@@ -1,6 +1,6 @@
 //! The fields by which people say what a token may do, as a page shows them.
 
-use token_core::{OwnerId, Policy, Resources, ScopeName};
+use token_core::{Grants, OwnerId, Policy, Resources, ScopeName};
 
 use crate::words as w;
 
@@ -43,21 +43,24 @@ pub(crate) struct Step {
     pub(crate) is_high: bool,
     /// Whether the actor may not grant it.
     pub(crate) is_beyond: bool,
+    /// Whether it can't be chosen. What a token has already can stay chosen: what is disabled is not sent, and would be lost.
+    pub(crate) is_disabled: bool,
 }
 
 impl GrantForm {
-    /// A form that shows this draft. `keep` is the end that a token has, where there is one to keep.
+    /// A form that shows this draft. `keep` is what a token has, its grants and its end, where there is one to keep them.
     pub(crate) async fn new(
         visit: &Visit<'_>,
         mut draft: Draft,
         policy: &Policy,
-        keep: Option<Choice>,
+        keep: Option<(&Grants, Choice)>,
     ) -> Result<GrantForm, Refused> {
         let kinds = kinds(visit.tokens().catalog());
         let grantable = grantable(visit, &draft).await?;
         let mut ends = ends(policy, &visit.dates);
-        if let Some(keep) = keep {
-            ends.insert(0, keep);
+        let held = keep.as_ref().map(|(held, _)| *held);
+        if let Some((_, end)) = keep {
+            ends.insert(0, end);
         }
         if !ends.iter().any(|end| end.key == draft.expires) {
             draft.expires = default_key(policy);
@@ -65,7 +68,7 @@ impl GrantForm {
         let last = policy.max_lifetime.and_then(|max| visit.dates.now.checked_add(max));
         let day = std::time::Duration::from_secs(24 * 60 * 60);
         Ok(GrantForm {
-            rows: kinds.iter().map(|kind| row(kind, &draft, grantable.as_deref())).collect(),
+            rows: kinds.iter().map(|kind| row(kind, &draft, held, grantable.as_deref())).collect(),
             ends,
             first_day: visit.dates.input_day(visit.dates.now),
             // The day before, which ends in time wherever it does.
@@ -105,10 +108,17 @@ async fn grantable(visit: &Visit<'_>, draft: &Draft) -> Result<Option<Vec<(Scope
     }
 }
 
-fn row(kind: &Kind, draft: &Draft, grantable: Option<&[(ScopeName, Resources)]>) -> PermissionRow {
+fn row(
+    kind: &Kind,
+    draft: &Draft,
+    held: Option<&Grants>,
+    grantable: Option<&[(ScopeName, Resources)]>,
+) -> PermissionRow {
+    let held = held.map(|held| kind.shown(held)).unwrap_or_default();
     let highest = kind.scopes.iter().rev().find(|def| draft.chosen.contains(def.name)).map(|def| def.name);
     let steps = kind.scopes.iter().map(|def| {
         let word = kind.word(def);
+        let is_beyond = grantable.is_some_and(|may| !may.iter().any(|(scope, _)| scope.as_str() == def.name));
         Step {
             scope: def.name,
             action: split(def.name).1,
@@ -117,7 +127,8 @@ fn row(kind: &Kind, draft: &Draft, grantable: Option<&[(ScopeName, Resources)]>)
             says: def.says,
             is_chosen: if kind.is_ladder { highest == Some(def.name) } else { draft.chosen.contains(def.name) },
             is_high: def.risk == token_core::Risk::High,
-            is_beyond: grantable.is_some_and(|may| !may.iter().any(|(scope, _)| scope.as_str() == def.name)),
+            is_beyond,
+            is_disabled: is_beyond && !held.contains(&def.name),
         }
     });
     PermissionRow {

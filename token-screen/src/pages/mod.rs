@@ -51,20 +51,31 @@ enum Page {
     Revoke,
 }
 
-/// Its path below the mount, whether a form of it is sent back, and who may see it.
-const PAGES: [(Page, &str, bool, Who); 10] = {
+/// What a form of a page is for, when it is sent back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// Nothing is sent.
+    Never,
+    /// It asks for what is to be in no URL, and changes nothing.
+    Asks,
+    Changes,
+}
+
+/// Its path below the mount, what is sent back, and who may see it.
+const PAGES: [(Page, &str, Sent, Who); 10] = {
+    use Sent::{Asks, Changes, Never};
     use Who::{Admin, Visitor};
     [
-        (Page::List, "/", false, Visitor),
-        (Page::New, "/new", true, Visitor),
-        (Page::Receipt, "/receipt", false, Visitor),
-        (Page::Policy, "/policy", true, Admin),
-        (Page::RevokeMany, "/revoke", true, Visitor),
-        (Page::Detail, "/{id}", false, Visitor),
-        (Page::Edit, "/{id}/edit", true, Visitor),
-        (Page::Rotate, "/{id}/rotate", true, Visitor),
-        (Page::EndOverlap, "/{id}/end-overlap", true, Visitor),
-        (Page::Revoke, "/{id}/revoke", true, Visitor),
+        (Page::List, "/", Never, Visitor),
+        (Page::New, "/new", Changes, Visitor),
+        (Page::Receipt, "/receipt", Asks, Visitor),
+        (Page::Policy, "/policy", Changes, Admin),
+        (Page::RevokeMany, "/revoke", Changes, Visitor),
+        (Page::Detail, "/{id}", Never, Visitor),
+        (Page::Edit, "/{id}/edit", Changes, Visitor),
+        (Page::Rotate, "/{id}/rotate", Changes, Visitor),
+        (Page::EndOverlap, "/{id}/end-overlap", Changes, Visitor),
+        (Page::Revoke, "/{id}/revoke", Changes, Visitor),
     ]
 };
 
@@ -150,7 +161,8 @@ async fn visit(screen: &Screen, request: &Request, visitor: Option<&SignedIn>) -
             Err(Refused::Method("GET, HEAD"))
         };
     }
-    let (page, segment, posts, who) = find(&request.path).ok_or(Refused::NotFound)?;
+    let (page, segment, sent, who) = find(&request.path).ok_or(Refused::NotFound)?;
+    let posts = sent != Sent::Never;
     if !(is_get || posts && request.method == "POST") {
         return Err(Refused::Method(if posts { "GET, HEAD, POST" } else { "GET, HEAD" }));
     }
@@ -159,7 +171,7 @@ async fn visit(screen: &Screen, request: &Request, visitor: Option<&SignedIn>) -
         return Err(Refused::Unreadable);
     }
     // A form that gives power is shown and read whenever the sign-in was, and says itself that it is too old.
-    let needs = Needs { safe: is_get, who, changes: posts, fresh: false };
+    let needs = Needs { safe: is_get, who, changes: sent == Sent::Changes, fresh: false };
     guard::check_visitor(&screen.rules, needs, request, visitor)?;
     if request.body.len() > BODY_MAX {
         return Err(Refused::TooLarge);
@@ -180,14 +192,14 @@ async fn visit(screen: &Screen, request: &Request, visitor: Option<&SignedIn>) -
 }
 
 /// The page of a path, with the segment that varies.
-fn find(path: &str) -> Option<(Page, &str, bool, Who)> {
+fn find(path: &str) -> Option<(Page, &str, Sent, Who)> {
     let below = path.strip_prefix('/')?;
     let (first, rest) = match below.split_once('/') {
         Some((first, rest)) => (first, Some(rest)),
         None => (below, None),
     };
     // A path that is written out comes before one with a segment that varies.
-    PAGES.iter().find_map(|(page, template, posts, who)| {
+    PAGES.iter().find_map(|(page, template, sent, who)| {
         let segment = match (template.strip_prefix("/{id}"), rest) {
             (None, _) => (path == *template).then_some(""),
             (Some(""), None) if !first.is_empty() => Some(first),
@@ -196,7 +208,7 @@ fn find(path: &str) -> Option<(Page, &str, bool, Who)> {
             }
             _ => None,
         }?;
-        Some((*page, segment, *posts, *who))
+        Some((*page, segment, *sent, *who))
     })
 }
 

@@ -50,6 +50,13 @@ fn allows(def: &ScopeDef, other: &str) -> bool {
 }
 
 impl Kind {
+    /// The scopes that a form shows as chosen where these are granted: of a ladder only the highest.
+    pub(crate) fn shown(&self, grants: &Grants) -> Vec<&'static str> {
+        let granted = |name: &str| grants.iter().any(|(scope, _)| scope.as_str() == name);
+        let mut held = self.scopes.iter().map(|def| def.name).filter(|name| granted(name));
+        if self.is_ladder { held.next_back().into_iter().collect() } else { held.collect() }
+    }
+
     /// What a scope of this row is called.
     pub(crate) fn word(&self, scope: &ScopeDef) -> String {
         let action = split(scope.name).1;

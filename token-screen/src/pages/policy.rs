@@ -156,10 +156,16 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Result<Response, Refused> {
         Ok(redeemed) => redeemed,
         Err(error) => return show(visit, fields, None, nonce_fault(error), false),
     };
-    match redeemed.manage(visit).set_policy(&policy).await {
-        Ok(_) | Err(ManageError::ChangeIdReused) => Ok(Response::see(visit.url("/policy"))),
-        Err(error) => show(visit, fields, None, fault(error)?, false),
+    let present = match redeemed.manage(visit).set_policy(&policy).await {
+        Ok(present) => present,
+        Err(ManageError::ChangeIdReused) => visit.manage().policy().await?,
+        Err(error) => return show(visit, fields, None, fault(error)?, false),
+    };
+    // A form that was sent before makes no second change: what it asks for is so already, or it is not done.
+    if present == policy {
+        return Ok(Response::see(visit.url("/policy")));
     }
+    show(visit, fields, None, Faults::one("form", w::POLICY_CHANGED_MEANWHILE), false)
 }
 
 fn show(

@@ -4,6 +4,7 @@ use askama::Template;
 use token_core::ManageError;
 
 use crate::dates::Moment;
+use crate::form::Form;
 use crate::http::Response;
 use crate::words as w;
 
@@ -29,11 +30,14 @@ struct Found {
 }
 
 pub(super) async fn show(visit: &Visit<'_>) -> Result<Response, Refused> {
-    let mut query = visit.query()?;
-    let receipt = query.take("receipt").unwrap_or_default().trim().to_owned();
-    query.done()?;
+    // A link may name a receipt. The form is sent as a body: what is pasted into it by mistake may be a token.
+    let mut form = if visit.is_post() { Form::of_sent(visit.request)? } else { visit.query()? };
+    let receipt = form.take("receipt").unwrap_or_default().trim().to_owned();
+    form.done()?;
     let found = if receipt.is_empty() { None } else { look_up(visit, &receipt).await? };
     let is_missing = !receipt.is_empty() && found.is_none();
+    // What is no receipt may be anything, and is not shown again.
+    let receipt = if is_missing { String::new() } else { receipt };
     let template = ReceiptPage { frame: visit.frame(w::LOOK_UP_A_REFUSAL), receipt, found, is_missing };
     page(if is_missing { 404 } else { 200 }, &template)
 }

@@ -8,6 +8,7 @@ mod forward_auth;
 mod guard;
 mod leaks;
 mod matrix;
+mod page_edits;
 mod page_faults;
 mod page_forms;
 mod page_matrix;

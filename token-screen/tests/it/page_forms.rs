@@ -3,11 +3,11 @@
 use token_core::{ListFilter, Position};
 
 use crate::pages::{get, post};
-use crate::world::{Who, World, owner};
+use crate::world::{Who, World, owner, with, without};
 
 const REST: &str = "p.projects=read&reach=all&resources=&expires=30&date=&networks=";
 
-async fn names(world: &World) -> Vec<String> {
+pub(crate) async fn names(world: &World) -> Vec<String> {
     let ann = owner("ann");
     let list = world.tokens.manage(&ann).list(None, ListFilter::Any, None, Position::Created(None), 200).await.unwrap();
     list.tokens.into_iter().map(|listed| listed.token.name.to_string()).collect()
@@ -98,7 +98,7 @@ async fn what_no_page_of_ours_sends_is_not_read() {
 }
 
 #[tokio::test]
-async fn names_are_escaped_wherever_they_are_shown() {
+pub(crate) async fn names_are_escaped_wherever_they_are_shown() {
     let world = World::new().await;
     let name = "%3Cb%3E%22%27%26%3C%2Fscript%3E";
     world.send_form(Who::Owner, "/new", &format!("name={name}&{REST}")).await;
@@ -163,19 +163,6 @@ async fn what_someone_may_not_grant_can_not_be_chosen_and_is_refused() {
 }
 
 #[tokio::test]
-async fn an_edit_does_not_undo_what_someone_else_did_meanwhile() {
-    let world = World::new().await;
-    let path = format!("/{}/edit", world.plain.id);
-    let fields = "name=mine&p.projects=write&reach=all&resources=&expires=keep&date=&networks=";
-    let nonce = world.page(Who::Owner, get(&path)).await.nonce();
-    world.send_form(Who::Owner, &path, &format!("revision=1&{}", fields.replace("mine", "theirs"))).await;
-    let page = world.page(Who::Owner, post(&path, &format!("nonce={nonce}&revision=1&{fields}"))).await;
-    assert_eq!(page.status, 422);
-    assert!(page.html.contains("Someone has changed this token"));
-    assert!(names(&world).await.contains(&"theirs".to_owned()));
-}
-
-#[tokio::test]
 async fn every_fault_that_is_told_leads_to_what_it_is_about() {
     let world = World::new().await;
     let (plain, rotated) = (&world.plain.id, &world.rotated.id);
@@ -212,4 +199,42 @@ async fn every_fault_that_is_told_leads_to_what_it_is_about() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_receipt_is_looked_up_by_a_form_that_is_in_no_url_and_shows_no_token_again() {
+    let world = World::new().await;
+    world.tokens.manage(&owner("ann")).revoke(world.itself.id.parse().unwrap()).await.unwrap();
+    let refused = world.ask(Who::SelfToken, "GET", "/self", "").await;
+    let receipt = refused.json["receipt"].as_str().unwrap();
+    let form = world.page(Who::Owner, get("/receipt")).await;
+    assert!(form.html.contains("<form method=\"post\" action=\"/settings/tokens/receipt\""));
+    let before = world.state().await;
+    // Who may look and not change may look here too; a link says the same as the form.
+    for who in [Who::Owner, Who::Viewer, Who::Admin, Who::Stale] {
+        let sent = world.page(who, post("/receipt", &format!("receipt=+{receipt}%0A"))).await;
+        assert_eq!((sent.status, sent.field("receipt")), (200, Some(receipt)), "{who:?}");
+        assert!(sent.html.contains("Revoked") && sent.html.contains(">itself<"), "{who:?}");
+        assert_eq!(world.page(who, get(&format!("/receipt?receipt={receipt}"))).await, sent);
+    }
+    let foreign = world.page(Who::OtherOwner, post("/receipt", &format!("receipt={receipt}"))).await;
+    assert_eq!((foreign.status, foreign.field("receipt")), (404, Some("")));
+    let text = &world.plain.text;
+    let secret = text.strip_prefix("acme_test_").unwrap();
+    for pasted in
+        [text.clone(), secret.to_owned(), format!("Bearer+{text}"), format!("{text}%22"), format!("{receipt}{text}")]
+    {
+        for request in [post("/receipt", &format!("receipt={pasted}")), get(&format!("/receipt?receipt={pasted}"))] {
+            let page = world.page(Who::Owner, request).await;
+            assert_eq!((page.status, page.field("receipt")), (404, Some("")), "{pasted}");
+            assert!(page.html.contains("This is no receipt") && !page.html.contains(secret));
+        }
+    }
+    // Another site can't have it asked for.
+    for origin in ["https://evil.example", "null"] {
+        let request = with(without(post("/receipt", &format!("receipt={receipt}")), "origin"), "origin", origin);
+        assert_eq!(world.page(Who::Owner, request).await.status, 403);
+    }
+    assert_eq!(world.page(Who::Owner, post("/receipt", &format!("receipt={receipt}&x=1"))).await.status, 400);
+    assert_eq!(world.state().await, before);
 }

@@ -8,7 +8,7 @@ const EDIT: &str = "revision=2&name=renamed&p.projects=read&reach=all&resources=
 const POLICY: &str = "live=10&max_lifetime=365+d&default_lifetime=90+d&max_overlap=7+d&default_overlap=24+h";
 
 /// Method, path and fields, with `{a}` for a token of Ann's, `{m}` for a missing one.
-const PAGES: [(&str, &str, &str); 27] = [
+const PAGES: [(&str, &str, &str); 28] = [
     ("GET", "/", ""),
     ("GET", "/?owner=ann", ""),
     ("GET", "/new", ""),
@@ -31,6 +31,7 @@ const PAGES: [(&str, &str, &str); 27] = [
     ("POST", "/revoke", "t.{a}=on&t.{m}=on"),
     ("GET", "/receipt", ""),
     ("GET", "/receipt?receipt=none", ""),
+    ("POST", "/receipt", "receipt=none"),
     ("GET", "/policy", ""),
     ("POST", "/policy", "do=rehearse&POLICY"),
     ("POST", "/policy", "do=set&POLICY"),
@@ -56,7 +57,8 @@ async fn everyone_is_shown_what_the_table_says_and_only_forms_that_are_sent_chan
             let opened = world.page(who, get(&path)).await;
             let nonce = opened.field("nonce").unwrap_or("none").to_owned();
             let before = world.state().await;
-            let mut request = post(&path, &format!("nonce={nonce}&{fields}"));
+            let sent = if path == "/receipt" { fields } else { format!("nonce={nonce}&{fields}") };
+            let mut request = post(&path, &sent);
             if method != "POST" {
                 request = get(&path);
                 request.method = method.to_owned();
