@@ -134,11 +134,11 @@ impl SqlStore {
         let (condition, mut arguments) = condition(whose);
         let and = if condition.is_empty() { "WHERE" } else { "AND" };
         let sql = format!(
-            "SELECT s.token, s.kind, s.times, s.subject, s.last_at AS at, s.first_at AS began, t.name FROM (\
+            "SELECT s.token, s.kind, s.times, s.subject, s.last_at AS at, s.first_at AS began, \
+             (SELECT t.name FROM api_tokens t WHERE t.id = s.token) AS name FROM (\
              SELECT last_at, token, kind, subject FROM api_token_signals {condition} {and} last_at >= ? \
              ORDER BY last_at DESC, token DESC, kind DESC, subject DESC LIMIT ?) AS latest \
              JOIN api_token_signals s ON s.token = latest.token AND s.kind = latest.kind AND s.subject = latest.subject \
-             JOIN api_tokens t ON t.id = s.token \
              ORDER BY latest.last_at DESC, latest.token DESC, latest.kind DESC, latest.subject DESC"
         );
         arguments.extend(values![since, limit]);
