@@ -88,7 +88,7 @@ async fn read(surface: &impl Surface, request: &mut ServiceRequest) -> Result<Re
         query: request.uri().query().unwrap_or_default().to_owned(),
         headers: request.headers().iter().map(header).collect(),
         body,
-        caller: caller(&request.extensions(), request.peer_addr()),
+        caller: caller(request, None),
     })
 }
 

@@ -61,10 +61,12 @@ async fn a_server_that_knows_no_client_address() {
         config.service(web::resource("/").wrap(TokenLayer::required(tokens)).to(async || "in"));
     };
     let log = logged(configure, "/", text(&here)).await;
-    for part in ["WARN", "knows its peer", "ClientAddress"] {
+    for part in ["WARN", "knows its peer", "TokenLayer::behind", "ClientAddress"] {
         assert!(log.contains(part), "{log}");
     }
     assert!(!log.contains(text(&here)), "{log}");
+    // Every such request would say the same.
+    assert_eq!(logged(configure, "/", text(&here)).await, "");
 }
 
 #[cfg(feature = "screen")]
