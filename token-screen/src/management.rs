@@ -179,13 +179,18 @@ impl Management {
             return proxies.client(peer, forwarded);
         }
         // Whoever asks about the request of another is not where that one is.
-        let of_another = route::find(request, self.offered()).is_ok_and(|(route, _)| route.who == Who::Presented);
+        let of_another = self.who(&request.method, &request.path) == Some(Who::Presented);
         (!of_another).then_some(peer)
+    }
+
+    /// Who may ask for what is at this path; `None` where there is nothing.
+    pub(crate) fn who(&self, method: &str, path: &str) -> Option<Who> {
+        route::find(method, path, self.offered()).ok().map(|(route, _)| route.who)
     }
 
     /// In order: what is asked for, whether this one may, and doing it.
     async fn answer(&self, request: &Request, visitor: Option<SignedIn>) -> Result<Response, Response> {
-        let (route, segment) = route::find(request, self.offered())?;
+        let (route, segment) = route::find(&request.method, &request.path, self.offered())?;
         let access = guard::admit(self, route, request, visitor).await?;
         Ok(api::perform(self, route, request, segment, &access).await?)
     }
