@@ -28,6 +28,10 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// that are wrapped around one thing, the last is met first.
 ///
 /// It is cheap to clone, and to be made once, before the workers.
+///
+/// A middleware further out must not keep a clone of the request while it waits for the answer: what is behind could not write to the request
+/// any more, and panics before anyone is let in, as actix-web's own routing does. There is no way to ask first. What such a middleware needs of
+/// the request, it can copy.
 #[derive(Debug, Clone)]
 #[must_use = "a layer protects what it is put on: web::scope(..).wrap(layer).route(..)"]
 pub struct TokenLayer {

@@ -46,6 +46,8 @@ use crate::surface::mount;
 /// with a session and not with a token:
 /// `App::new().configure(management(..)).service(web::scope("").wrap(layer).route(..))`.
 ///
+/// As behind [`TokenLayer`](crate::TokenLayer), no middleware further out may keep a clone of the request.
+///
 /// # Panics
 /// If the base is not a path of fixed text, such as `/api/tokens`.
 pub fn management<X, F, Answer, E>(management: Management, sign_in: F) -> impl FnOnce(&mut ServiceConfig)
