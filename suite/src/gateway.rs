@@ -52,6 +52,8 @@ pub fn play_gateway(quickstart: &Path) {
     assert_eq!(passed.received("x-token-scopes"), ["projects:read"]);
     assert_eq!(passed.received("x-token-id").len(), 1);
     assert_eq!(passed.received("authorization"), [""; 0]);
+    let with_key = ask("GET /p", &[&bearer("reader"), "X-API-Key: another"]);
+    assert_eq!((with_key.status, with_key.received("x-api-key")), (200, vec![]));
     assert!(!passed.body.contains("acme_live_"), "{}", passed.body);
     let posted = gateway.send(Ipv4Addr::LOCALHOST, "POST /write/p", &[&bearer("writer")], "content");
     assert_eq!((posted.status, posted.sent()["body"].as_str()), (200, Some("content")));
@@ -80,6 +82,20 @@ pub fn play_gateway(quickstart: &Path) {
     // The scope is that of the location that nginx serves, however its path is written.
     for path in ["/write/p", "/write/../write/p", "/%77rite/p", "//write/p", "/./write/p"] {
         assert_eq!(ask(&format!("GET {path}"), &[&bearer("reader")]).status, 403, "{path}");
+    }
+    // And the service behind is asked for what that location is, never for what it may read otherwise.
+    for (token, path, arrives) in [
+        ("reader", "/write/../p?a=%2F..&b", "/p?a=%2F..&b"),
+        ("reader", "/write/..%2Fp", "/p"),
+        ("reader", "/write/%2e%2E/p", "/p"),
+        ("reader", "/p%2F..%2F%71", "/q"),
+        ("reader", "/p%20q%3Fr%0D%0AX-Token-Owner:%20root%23%25", "/p%20q%3Fr%0D%0AX-Token-Owner:%20root%23%25"),
+        ("writer", "/p/..%2Fwrite/q", "/write/q"),
+        ("writer", "/write/..%252Fp", "/write/..%252Fp"),
+    ] {
+        let passed = ask(&format!("GET {path}"), &[&bearer(token)]);
+        assert_eq!((passed.status, passed.sent()["path"].as_str()), (200, Some(arrives)), "{path}");
+        assert_eq!(passed.received("x-token-owner"), ["ann"]);
     }
 
     // Whoever may not is told why, as far as clients are told.

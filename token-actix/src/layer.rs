@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Once;
 use std::task::{Context, Poll, ready};
 
 use actix_web::body::{EitherBody, MessageBody};
@@ -11,7 +12,7 @@ use actix_web::dev::{Extensions, Service, ServiceRequest, ServiceResponse, Trans
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage};
 use pin_project_lite::pin_project;
-use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, Verified};
+use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, TrustedProxies, Verified};
 
 use crate::address::caller;
 use crate::call::Called;
@@ -27,6 +28,10 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// that are wrapped around one thing, the last is met first.
 ///
 /// It is cheap to clone, and to be made once, before the workers.
+///
+/// A middleware further out must not keep a clone of the request while it waits for the answer: what is behind could not write to the request
+/// any more, and panics before anyone is let in, as actix-web's own routing does. There is no way to ask first. What such a middleware needs of
+/// the request, it can copy.
 #[derive(Debug, Clone)]
 #[must_use = "a layer protects what it is put on: web::scope(..).wrap(layer).route(..)"]
 pub struct TokenLayer {
@@ -46,7 +51,8 @@ impl TokenLayer {
     }
 
     fn new(tokens: &Tokens, anonymous: bool) -> TokenLayer {
-        TokenLayer { rules: Rules { tokens: tokens.clone(), anonymous, scopes: Vec::new(), except: Vec::new() } }
+        let rules = Rules { tokens: tokens.clone(), anonymous, scopes: Vec::new(), except: Vec::new(), proxies: None };
+        TokenLayer { rules }
     }
 
     /// Asks every request for the scope as well, on every resource. An anonymous request has none, so an optional layer
@@ -54,6 +60,13 @@ impl TokenLayer {
     pub fn require<S: Scope>(mut self) -> TokenLayer {
         self.rules.scopes.push(Tokens::require::<S>);
         self.rules.anonymous = false;
+        self
+    }
+
+    /// Takes the client's address from `X-Forwarded-For` where the socket's is one of these proxies. Without it, what is written in headers
+    /// counts for nothing; a [`ClientAddress`](crate::ClientAddress) in the extensions still wins.
+    pub fn behind(mut self, proxies: TrustedProxies) -> TokenLayer {
+        self.rules.proxies = Some(proxies);
         self
     }
 
@@ -90,6 +103,7 @@ struct Rules {
     anonymous: bool,
     scopes: Vec<ScopeCheck>,
     except: Vec<Box<str>>,
+    proxies: Option<TrustedProxies>,
 }
 
 impl fmt::Debug for Rules {
@@ -99,6 +113,7 @@ impl fmt::Debug for Rules {
             .field("anonymous", &self.anonymous)
             .field("scopes", &self.scopes.len())
             .field("except", &self.except)
+            .field("proxies", &self.proxies)
             .finish()
     }
 }
@@ -144,13 +159,17 @@ impl Rules {
             return Some(Ok(Admission::Anonymous));
         }
         let credential = credential.as_ref().map_err(|error| *error);
-        let caller = caller(&extensions, request.peer_addr());
-        self.tokens.authenticate_cached(credential, caller).map(|verified| self.judge(verified))
+        self.tokens.authenticate_cached(credential, self.caller(request)).map(|verified| self.judge(verified))
     }
 
     /// What the store has to be asked for, of a request that nothing could be said of at once.
-    async fn admit(&self, headers: &HeaderMap, caller: Caller) -> Result<Admission, Refusal> {
-        self.judge(self.tokens.authenticate(self.read_credential(headers), caller).await)
+    async fn admit(&self, request: &ServiceRequest) -> Result<Admission, Refusal> {
+        let credential = self.read_credential(request.headers());
+        self.judge(self.tokens.authenticate(credential, self.caller(request)).await)
+    }
+
+    fn caller(&self, request: &ServiceRequest) -> Caller {
+        caller(request, self.proxies.as_ref())
     }
 
     fn read_credential<'a>(&self, headers: &'a HeaderMap) -> Result<Credential<'a>, CredentialError> {
@@ -176,19 +195,23 @@ impl Rules {
 
     /// Notes the call and answers it.
     fn refuse<B>(&self, request: ServiceRequest, refusal: &Refusal) -> ServiceResponse<EitherBody<B>> {
-        let caller = caller(&request.extensions(), request.peer_addr());
-        self.tokens.tally_refused_call(refusal, caller, &Called::of(&request).call());
+        self.tokens.tally_refused_call(refusal, self.caller(&request), &Called::of(&request).call());
         let answer = refusal.answer(self.tokens.realm(), self.tokens.sources());
         request.into_response(respond(answer)).map_into_right_body()
     }
 }
 
+/// Said once: what is wrong is how the service is set up, and every such request would say it again.
 fn say_if_address_unknown(refusal: &Refusal) {
+    static SAID: Once = Once::new();
     if refusal.reason() == Reason::AddressUnknown {
-        tracing::warn!(
-            "a token that is restricted to networks was refused, since the client's address is not known; serve on a socket that \
-             knows its peer, or put a `ClientAddress` into the request's extensions"
-        );
+        SAID.call_once(|| {
+            tracing::warn!(
+                "a token that is restricted to networks was refused, since the client's address is not known; serve on a socket \
+                 that knows its peer, name your proxies with `TokenLayer::behind`, or put a `ClientAddress` into the request's \
+                 extensions; this is said once"
+            );
+        });
     }
 }
 
@@ -272,8 +295,7 @@ where
 type Verification = Pin<Box<dyn Future<Output = (ServiceRequest, Result<Admission, Refusal>)>>>;
 
 async fn verify(rules: Rc<Rules>, request: ServiceRequest) -> (ServiceRequest, Result<Admission, Refusal>) {
-    let caller = caller(&request.extensions(), request.peer_addr());
-    let admission = rules.admit(request.headers(), caller).await;
+    let admission = rules.admit(&request).await;
     (request, admission)
 }
 

@@ -13,6 +13,7 @@ use crate::surface::mount;
 /// `sign_in` is the host's own: it says who sent a request. It asks for what it needs by one extractor (a tuple is one too), which
 /// may use the app's data. `Ok(None)` is nobody. An error is logged and denies the request with 503: a session store
 /// that is down makes nobody of no one. An error of the extractor is answered as it is.
+/// Neither is asked where the answer does not depend on who is signed in: for programs, proxies and reporters of leaks.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -44,6 +45,8 @@ use crate::surface::mount;
 /// before the services that would take everything; outside of [`TokenLayer`](crate::TokenLayer), which would turn away people who come
 /// with a session and not with a token:
 /// `App::new().configure(management(..)).service(web::scope("").wrap(layer).route(..))`.
+///
+/// As behind [`TokenLayer`](crate::TokenLayer), no middleware further out may keep a clone of the request.
 ///
 /// # Panics
 /// If the base is not a path of fixed text, such as `/api/tokens`.

@@ -37,7 +37,8 @@ use crate::surface::mount;
 /// # }
 /// ```
 ///
-/// Configure it as [`management`](crate::management()): on the `App`, and outside of [`TokenLayer`](crate::TokenLayer).
+/// Configure it as [`management`](crate::management()): on the `App`, and outside of [`TokenLayer`](crate::TokenLayer) and of
+/// whatever keeps a clone of the request.
 ///
 /// # Panics
 /// If the base is not a path of fixed text, such as `/settings/tokens`.

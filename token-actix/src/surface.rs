@@ -56,15 +56,18 @@ where
 {
     // Before the host's code sees them, which may print them.
     hide_credentials(request.headers_mut());
-    // The body is not the host's to read: an extractor that asks for it gets an empty one.
-    let x = match X::from_request(request.request(), &mut Payload::None).await {
-        Ok(x) => x,
-        Err(error) => return request.error_response(error),
-    };
-    let visitor = match sign_in(x).await {
-        Ok(visitor) => visitor,
-        Err(error) => return request.into_response(written(surface.nobody_known(&*error.into()))),
-    };
+    let mut visitor = None;
+    if surface.wants_visitor(request.method().as_str(), surface.below(request.uri().path())) {
+        // The body is not the host's to read: an extractor that asks for it gets an empty one.
+        let x = match X::from_request(request.request(), &mut Payload::None).await {
+            Ok(x) => x,
+            Err(error) => return request.error_response(error),
+        };
+        visitor = match sign_in(x).await {
+            Ok(visitor) => visitor,
+            Err(error) => return request.into_response(written(surface.nobody_known(&*error.into()))),
+        };
+    }
     let response = match read(surface, &mut request).await {
         Ok(read) => written(surface.answer(read, visitor).await),
         // Whoever sent it is gone, or never meant HTTP.
@@ -88,7 +91,7 @@ async fn read(surface: &impl Surface, request: &mut ServiceRequest) -> Result<Re
         query: request.uri().query().unwrap_or_default().to_owned(),
         headers: request.headers().iter().map(header).collect(),
         body,
-        caller: caller(&request.extensions(), request.peer_addr()),
+        caller: caller(request, None),
     })
 }
 

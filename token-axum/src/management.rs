@@ -13,6 +13,7 @@ use crate::surface::mount;
 /// `sign_in` is the host's own: it says who sent a request. It asks for what it needs by one extractor (a tuple is one too), which
 /// may use the router's state. `Ok(None)` is nobody. An error is logged and denies the request with 503: a session store
 /// that is down makes nobody of no one. A rejection of the extractor is answered as it is.
+/// Neither is asked where the answer does not depend on who is signed in: for programs, proxies and reporters of leaks.
 ///
 /// ```
 /// # use std::convert::Infallible;

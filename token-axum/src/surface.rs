@@ -32,14 +32,17 @@ where
         let (mut parts, body) = request.into_parts();
         // Before the host's code sees them, which may print them.
         hide_credentials(&mut parts.headers);
-        let x = match X::from_request_parts(&mut parts, &state).await {
-            Ok(x) => x,
-            Err(rejection) => return rejection.into_response(),
-        };
-        let visitor = match sign_in(x).await {
-            Ok(visitor) => visitor,
-            Err(error) => return write(surface.nobody_known(&*error.into())),
-        };
+        let mut visitor = None;
+        if surface.wants_visitor(parts.method.as_str(), surface.below(parts.uri.path())) {
+            let x = match X::from_request_parts(&mut parts, &state).await {
+                Ok(x) => x,
+                Err(rejection) => return rejection.into_response(),
+            };
+            visitor = match sign_in(x).await {
+                Ok(visitor) => visitor,
+                Err(error) => return write(surface.nobody_known(&*error.into())),
+            };
+        }
         match read(&*surface, parts, body).await {
             Ok(request) => write(surface.answer(request, visitor).await),
             // Whoever sent it is gone, or never meant HTTP.
@@ -108,6 +111,10 @@ mod tests {
     impl Surface for Below {
         fn base(&self) -> &str {
             "/api/tokens"
+        }
+
+        fn wants_visitor(&self, _method: &str, _path: &str) -> bool {
+            true
         }
 
         fn unavailable(&self) -> token_screen::Response {

@@ -27,6 +27,12 @@ impl TrustedProxies {
         Networks::parse(texts).map(TrustedProxies)
     }
 
+    /// Whether the peer of a connection is one of them.
+    #[must_use]
+    pub fn contain(&self, peer: IpAddr) -> bool {
+        self.0.contain(peer)
+    }
+
     /// The address of the client of a request that came from this peer with these lines of `X-Forwarded-For`.
     ///
     /// Each proxy adds the address that it was asked from behind what is there; so the lines are read from their end, for as long as
@@ -36,9 +42,8 @@ impl TrustedProxies {
     where
         L: IntoIterator<Item = &'a [u8], IntoIter: DoubleEndedIterator>,
     {
-        let peer = peer.to_canonical();
-        if !self.0.contain(peer) {
-            return Some(peer);
+        if !self.contain(peer) {
+            return Some(peer.to_canonical());
         }
         let mut client = None;
         for entry in forwarded_for.into_iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {

@@ -1,5 +1,6 @@
 //! The management surface: configuration, and the one way in.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use token_core::{Caller, OwnerId, Scope, Tokens, TrustedProxies};
@@ -8,7 +9,7 @@ use crate::api;
 use crate::guard::{self, ScopeCheck};
 use crate::http::{Request, Response};
 use crate::leak_reports::ReporterKeys;
-use crate::route::{self, Offered};
+use crate::route::{self, Offered, Who};
 use crate::visitor::SignedIn;
 
 /// Token management over HTTP: what an adapter mounts.
@@ -126,6 +127,9 @@ impl Management {
     /// `forward_auth`, Envoy's `ext_authz`. The scope is the one in the path that the operator writes into the proxy's configuration; whatever
     /// follows it is of no meaning. An answer of 200 has `x-token-owner`, `x-token-id` and `x-token-scopes` for the service behind, percent-encoded.
     /// Without this there is nothing at that path.
+    ///
+    /// It needs [`trusted_proxies`](Management::trusted_proxies): only one of those says where a client is. Where anyone else asks, that is not
+    /// known, and a token that is restricted to networks is refused.
     #[must_use]
     pub fn forward_auth(mut self) -> Management {
         self.forward_auth = true;
@@ -162,18 +166,31 @@ impl Management {
 
     /// Answers a request of someone who is signed in, or of whoever the request itself says.
     pub async fn handle(&self, mut request: Request, visitor: Option<SignedIn>) -> Response {
-        if let Some(proxies) = &self.proxies {
-            let forwarded: Vec<&[u8]> = request.header("x-forwarded-for").collect();
-            let client = request.caller.address.and_then(|peer| proxies.client(peer, forwarded));
-            request.caller = client.map_or_else(Caller::default, Caller::at);
-        }
+        request.caller = self.client(&request).map_or_else(Caller::default, Caller::at);
         let response = self.answer(&request, visitor).await.unwrap_or_else(|refused| refused).hardened();
         if request.method == "HEAD" { Response { body: Vec::new(), ..response } } else { response }
     }
 
+    /// Where the client of a request is, if that is known.
+    fn client(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.caller.address?;
+        if let Some(proxies) = self.proxies.as_ref().filter(|proxies| proxies.contain(peer)) {
+            let forwarded: Vec<&[u8]> = request.header("x-forwarded-for").collect();
+            return proxies.client(peer, forwarded);
+        }
+        // Whoever asks about the request of another is not where that one is.
+        let of_another = self.who(&request.method, &request.path) == Some(Who::Presented);
+        (!of_another).then_some(peer)
+    }
+
+    /// Who may ask for what is at this path; `None` where there is nothing.
+    pub(crate) fn who(&self, method: &str, path: &str) -> Option<Who> {
+        route::find(method, path, self.offered()).ok().map(|(route, _)| route.who)
+    }
+
     /// In order: what is asked for, whether this one may, and doing it.
     async fn answer(&self, request: &Request, visitor: Option<SignedIn>) -> Result<Response, Response> {
-        let (route, segment) = route::find(request, self.offered())?;
+        let (route, segment) = route::find(&request.method, &request.path, self.offered())?;
         let access = guard::admit(self, route, request, visitor).await?;
         Ok(api::perform(self, route, request, segment, &access).await?)
     }

@@ -86,6 +86,17 @@ pub(crate) enum Who {
     Presented,
 }
 
+impl Who {
+    /// Whether the answer depends on who is signed in. Of all others a visitor is not even looked at.
+    pub(crate) fn wants_visitor(self) -> bool {
+        match self {
+            // A token acts for itself, and a visitor is told that they are none.
+            Who::Visitor | Who::Admin | Who::Itself => true,
+            Who::Anyone | Who::Reporter | Who::Inspector | Who::Revoker | Who::Presented => false,
+        }
+    }
+}
+
 /// What a host may offer or not.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Offered {
@@ -182,14 +193,13 @@ pub(crate) fn routes(offered: Offered) -> impl Iterator<Item = &'static Route> +
 }
 
 /// The operation that a request asks for, with the varying segment of its path as it was sent.
-pub(crate) fn find(request: &Request, offered: Offered) -> Result<(&'static Route, &str), Problem> {
+pub(crate) fn find<'a>(method: &str, path: &'a str, offered: Offered) -> Result<(&'static Route, &'a str), Problem> {
     let no_path = || Problem::new(404, "not_found", "There is nothing at this path.");
     // A path that is written out comes before one with a segment that varies.
-    let mut matching =
-        routes(offered).filter_map(|route| matches(route.path, &request.path).map(|value| (route, value)));
+    let mut matching = routes(offered).filter_map(|route| matches(route.path, path).map(|value| (route, value)));
     let (first, value) = matching.next().ok_or_else(no_path)?;
     let mut methods = routes(offered).filter(|route| route.path == first.path);
-    let method = if request.method == "HEAD" { "GET" } else { &request.method };
+    let method = if method == "HEAD" { "GET" } else { method };
     if let Some(route) = methods.clone().find(|route| route.method == Method::Any || route.method.as_str() == method) {
         return Ok((route, value));
     }
@@ -221,15 +231,7 @@ mod tests {
     use super::*;
 
     fn ask_where(offered: Offered, method: &str, path: &str) -> Result<(Operation, String), u16> {
-        let request = Request {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            query: String::new(),
-            headers: Vec::new(),
-            body: Vec::new(),
-            caller: token_core::Caller::default(),
-        };
-        find(&request, offered)
+        find(method, path, offered)
             .map(|(route, value)| (route.operation, value.to_owned()))
             .map_err(|problem| crate::Response::from(problem).status)
     }

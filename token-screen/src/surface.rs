@@ -4,6 +4,8 @@ use std::error::Error;
 
 use crate::http::{Request, Response};
 use crate::management::Management;
+use crate::pages;
+use crate::route::Who;
 use crate::screen::Screen;
 use crate::visitor::SignedIn;
 
@@ -11,6 +13,10 @@ use crate::visitor::SignedIn;
 pub trait Surface: Send + Sync + 'static {
     /// Where it is mounted.
     fn base(&self) -> &str;
+
+    /// Whether the answer to a request for a path below the base depends on who is signed in. Where it does not, the host is not asked, so
+    /// that programs are answered while it can't tell.
+    fn wants_visitor(&self, method: &str, path: &str) -> bool;
 
     /// The answer when the host can't tell who is signed in.
     fn unavailable(&self) -> Response;
@@ -38,6 +44,10 @@ impl Surface for Management {
         self.base()
     }
 
+    fn wants_visitor(&self, method: &str, path: &str) -> bool {
+        self.who(method, path).is_some_and(Who::wants_visitor)
+    }
+
     fn unavailable(&self) -> Response {
         Response::unavailable()
     }
@@ -50,6 +60,10 @@ impl Surface for Management {
 impl Surface for Screen {
     fn base(&self) -> &str {
         self.base()
+    }
+
+    fn wants_visitor(&self, _method: &str, path: &str) -> bool {
+        !path.starts_with(pages::ASSETS)
     }
 
     fn unavailable(&self) -> Response {
@@ -70,6 +84,10 @@ mod tests {
     impl Surface for Below {
         fn base(&self) -> &str {
             "/api/tokens"
+        }
+
+        fn wants_visitor(&self, _method: &str, _path: &str) -> bool {
+            true
         }
 
         fn unavailable(&self) -> Response {

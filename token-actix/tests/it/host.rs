@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpServer};
 use token_actix::{AnyToken, Authorized, Limited, Optional, Rejection, TokenLayer};
-use token_core::Tokens;
+use token_core::{Tokens, TrustedProxies};
 
 use crate::service::{ProjectsRead, ProjectsWrite, Undeclared};
 
@@ -44,6 +44,10 @@ pub(crate) fn routes(tokens: &Tokens, config: &mut ServiceConfig) {
     let twice = web::resource("/twice")
         .wrap(TokenLayer::required(tokens).require::<ProjectsWrite>())
         .route(web::get().to(async |_: AnyToken| "in"));
+    for (path, proxy) in [("/proxied", "127.0.0.0/8"), ("/proxied-elsewhere", "203.0.113.0/24")] {
+        let layer = TokenLayer::required(tokens).behind(TrustedProxies::parse([proxy]).unwrap());
+        config.service(web::resource(path).wrap(layer).to(async || "in"));
+    }
     let uncovered = web::scope("/uncovered")
         .route("", web::get().to(async |_: AnyToken| "in"))
         .route("/maybe", web::get().to(async |_: Optional<AnyToken>| "in"))

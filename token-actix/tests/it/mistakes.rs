@@ -1,9 +1,11 @@
 //! What a host gets wrong is said in its log, with what to do about it.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix_web::App;
+use actix_web::dev::ServiceRequest;
 use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::{self, ServiceConfig};
 use token_actix::{AnyToken, TokenLayer};
@@ -61,10 +63,47 @@ async fn a_server_that_knows_no_client_address() {
         config.service(web::resource("/").wrap(TokenLayer::required(tokens)).to(async || "in"));
     };
     let log = logged(configure, "/", text(&here)).await;
-    for part in ["WARN", "knows its peer", "ClientAddress"] {
+    for part in ["WARN", "knows its peer", "TokenLayer::behind", "ClientAddress"] {
         assert!(log.contains(part), "{log}");
     }
     assert!(!log.contains(text(&here)), "{log}");
+    // Every such request would say the same.
+    assert_eq!(logged(configure, "/", text(&here)).await, "");
+}
+
+/// It panics, as actix-web's own routing would, and before anything is let in.
+#[actix_web::test]
+async fn a_middleware_further_out_that_keeps_a_clone_of_the_request() {
+    let service = Service::start().await;
+    let minted = service.mint(token_core::Grants::default()).await;
+    for keeps in [false, true] {
+        let reached = Arc::new(AtomicBool::new(false));
+        let (tokens, reaches) = (service.tokens.clone(), Arc::clone(&reached));
+        let request = TestRequest::default().insert_header(("Authorization", format!("Bearer {}", text(&minted))));
+        let answered = actix_web::rt::spawn(async move {
+            let handler = move || {
+                reaches.store(true, Ordering::Relaxed);
+                async { "in" }
+            };
+            let kept = move |request: ServiceRequest, next: &_| {
+                let clone = keeps.then(|| request.request().clone());
+                let answer = actix_web::dev::Service::call(next, request);
+                async move {
+                    let answer = answer.await;
+                    drop(clone);
+                    answer
+                }
+            };
+            let resource = web::resource("/").wrap(TokenLayer::required(&tokens)).wrap_fn(kept).to(handler);
+            let app = init_service(App::new().service(resource)).await;
+            try_call_service(&app, request.to_request()).await.map(|response| response.status().as_u16())
+        });
+        match answered.await {
+            Ok(answer) => assert_eq!((answer.unwrap(), keeps), (200, false)),
+            Err(broken) => assert!(broken.is_panic() && keeps, "{broken}"),
+        }
+        assert_eq!(reached.load(Ordering::Relaxed), !keeps);
+    }
 }
 
 #[cfg(feature = "screen")]

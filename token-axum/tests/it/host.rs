@@ -7,7 +7,7 @@ use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use token_axum::{AnyToken, Authorized, Limited, Rejection, TokenLayer};
-use token_core::Tokens;
+use token_core::{Tokens, TrustedProxies};
 
 use crate::service::{ProjectsRead, ProjectsWrite, Undeclared};
 
@@ -37,6 +37,10 @@ pub(crate) fn app(tokens: &Tokens) -> Router {
     let twice = Router::new()
         .route("/twice", get(async |_: AnyToken| "in"))
         .route_layer(TokenLayer::required(tokens).require::<ProjectsWrite>());
+    let behind = |path, proxy| {
+        let proxies = TrustedProxies::parse([proxy]).unwrap();
+        Router::new().route(path, get(async || "in")).layer(TokenLayer::required(tokens).behind(proxies))
+    };
     let uncovered = Router::new()
         .layer(TokenLayer::required(tokens))
         .route("/uncovered", get(async |_: AnyToken| "in"))
@@ -57,6 +61,8 @@ pub(crate) fn app(tokens: &Tokens) -> Router {
         .merge(writers)
         .merge(open)
         .merge(open_to_readers)
+        .merge(behind("/proxied", "127.0.0.0/8"))
+        .merge(behind("/proxied-elsewhere", "203.0.113.0/24"))
         .merge(uncovered);
     #[cfg(feature = "screen")]
     let app = mount(tokens).merge(app);

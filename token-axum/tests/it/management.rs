@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::client::{Answer, bytes_of, send_bytes};
-use crate::service::{Service, admin, other_owner, owner};
+use crate::service::{ProjectsRead, Service, admin, all, other_owner, owner, text};
 
 const ORIGIN: &str = "https://app.example";
 
@@ -36,7 +36,12 @@ pub(crate) fn signed_in(user: Option<&[u8]>, now: Time) -> Result<Option<SignedI
 pub(crate) fn management(tokens: &Tokens) -> Management {
     let pem = reporter().verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
     let reporters = ReporterKeys::new([("reporter", pem)]).unwrap();
-    Management::new(tokens, "/api/tokens").origin(ORIGIN).leak_reports(reporters)
+    Management::new(tokens, "/api/tokens")
+        .origin(ORIGIN)
+        .leak_reports(reporters)
+        .introspection::<ProjectsRead>()
+        .revocation::<ProjectsRead>()
+        .forward_auth()
 }
 
 pub(crate) struct Sent<'a> {
@@ -123,6 +128,32 @@ async fn without_a_session_store_nobody_is_let_in_and_nobody_is_called_a_strange
         assert!(!answer.body.contains("canary"), "{answer:?}");
     }
     assert_eq!(count(&service).await, 0);
+}
+
+#[tokio::test]
+async fn programs_are_answered_without_a_session_store() {
+    let service = Service::start().await;
+    let minted = service.mint(all("projects:read")).await;
+    let credential = format!("Authorization: Bearer {}", text(&minted));
+    let form = || by("down").typed("application/x-www-form-urlencoded", format!("token={}", text(&minted)));
+    for (sent, method_and_path, status) in [
+        (by("down").line(&credential), "GET /forward-auth/projects:read", 200),
+        (by("down"), "DELETE /forward-auth/projects:read/x", 401),
+        (form().line(&credential), "POST /introspect", 200),
+        (form(), "POST /introspect", 401),
+        (form(), "POST /revoke", 401),
+        (by("down").text("[]"), "POST /leak-reports", 403),
+        (by("down"), "GET /openapi.json", 200),
+        (by("down"), "GET /introspect", 405),
+        (by("down"), "GET /none", 404),
+        (by("down").line(&credential), "GET /self", 503),
+        (by("down").line(&credential), "GET /tokens", 503),
+        (form().line(&credential), "POST /revoke", 200),
+    ] {
+        let answer = sent.to(&service, method_and_path).await;
+        assert_eq!(answer.status, status, "{method_and_path} {answer:?}");
+    }
+    assert_eq!(service.holder(text(&minted), "GET /any").await.status, 401);
 }
 
 #[tokio::test]

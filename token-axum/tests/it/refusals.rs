@@ -103,6 +103,30 @@ async fn forwarded_headers_do_not_move_a_client() {
 /// A refusal is the same for every path and method, whether or not a route matches. `Allow` is the framework's own,
 /// added outside of the layer; a layer around the whole router comes before that.
 #[tokio::test]
+async fn a_trusted_proxy_says_where_its_client_is() {
+    let service = Service::start().await;
+    let office = service.mint_for_networks(&["198.51.100.0/24"]).await;
+    // A layer trusts this machine, or a network that this machine is not in.
+    for (path, lines, status) in [
+        ("/proxied", vec!["X-Forwarded-For: 198.51.100.7"], 200),
+        ("/proxied", vec!["X-Forwarded-For: 192.0.2.1, 198.51.100.7, 127.0.0.9"], 200),
+        ("/proxied", vec!["X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 198.51.100.7"], 200),
+        ("/proxied", vec!["X-Forwarded-For: 198.51.100.7", "X-Forwarded-For: 192.0.2.1"], 401),
+        ("/proxied", vec!["X-Forwarded-For: 198.51.100.7, 192.0.2.1"], 401),
+        ("/proxied", vec!["X-Forwarded-For: 198.51.100.7, unknown"], 401),
+        ("/proxied", vec!["X-Real-IP: 198.51.100.7", "Forwarded: for=198.51.100.7"], 401),
+        ("/proxied", vec![], 401),
+        ("/proxied-elsewhere", vec!["X-Forwarded-For: 198.51.100.7"], 401),
+    ] {
+        let credential = format!("Authorization: Bearer {}", text(&office));
+        let mut sent = vec![credential.as_bytes()];
+        sent.extend(lines.iter().map(|line| line.as_bytes()));
+        let answer = service.send(&format!("GET {path}"), &sent).await;
+        assert_eq!(answer.status, status, "{path} {lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_does_not_tell_which_routes_there_are() {
     let service = Service::start().await;
     let first = service.holder("x", "GET /any").await.without_receipt();

@@ -62,4 +62,7 @@ async fn a_session_store_that_is_down_denies_and_says_so() {
     let app = Router::new().merge(screen(Screen::new(&tokens, "/settings/tokens"), sign_in));
     let (status, page) = ask(&app, "/settings/tokens", "ann").await;
     assert!(status == StatusCode::SERVICE_UNAVAILABLE && page.contains("Not available right now"));
+    // That page has its style all the same.
+    let sheet = page.split('"').find(|text| text.ends_with(".css")).unwrap();
+    assert_eq!(ask(&app, sheet, "ann").await.0, StatusCode::OK);
 }

@@ -79,6 +79,9 @@ const PAGES: [(Page, &str, Sent, Who); 10] = {
     ]
 };
 
+/// What is below it is the same for everyone.
+pub(crate) const ASSETS: &str = "/assets/";
+
 /// The longest form that is read, in bytes.
 const BODY_MAX: usize = 64 * 1024;
 
@@ -153,7 +156,7 @@ pub(crate) fn unavailable(screen: &Screen) -> Response {
 async fn visit(screen: &Screen, request: &Request, visitor: Option<&SignedIn>) -> Result<Response, Refused> {
     let is_get = matches!(request.method.as_str(), "GET" | "HEAD");
     // The same for everyone, signed in or not.
-    if let Some(name) = request.path.strip_prefix("/assets/") {
+    if let Some(name) = request.path.strip_prefix(ASSETS) {
         let asset = screen.asset(name).ok_or(Refused::NotFound)?;
         return if is_get {
             Ok(Response::asset(asset.kind, asset.body.to_vec()))

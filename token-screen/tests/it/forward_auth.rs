@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use token_core::{Actor, ActorId, Ceiling};
 use token_core::{Caller, Grants, Networks, NewToken, OwnerId, TokenName, TrustedProxies};
-use token_screen::{Request, SignedIn};
+use token_screen::{Management, Request, SignedIn};
 
 use crate::world::{Answer, World, owner, request, with, without};
 
@@ -20,6 +20,12 @@ fn asked(scope: &str, text: &str) -> Request {
     let mut asked = without(request("GET", &format!("/forward-auth/{scope}"), ""), "origin");
     asked.caller = Caller::at(IpAddr::from([127, 0, 0, 1]));
     with(with(asked, "x-forwarded-for", "198.51.100.7"), "authorization", &format!("Bearer {text}"))
+}
+
+fn asked_from(socket: &str, forwarded: Option<&str>, text: &str) -> Request {
+    let mut asked = without(asked("projects:read", text), "x-forwarded-for");
+    asked.caller = Caller::at(socket.parse().unwrap());
+    forwarded.into_iter().fold(asked, |asked, value| with(asked, "x-forwarded-for", value))
 }
 
 fn identity(answer: &Answer) -> [Option<&str>; 3] {
@@ -102,7 +108,7 @@ async fn a_session_is_nothing_to_a_proxy() {
 
 #[tokio::test]
 async fn the_client_s_address_is_the_one_that_a_trusted_proxy_names() {
-    let world = world().await;
+    let mut world = world().await;
     let networks = Some(Networks::parse(["198.51.100.0/24"]).unwrap());
     let grants = Grants::new([token_core::Grant::all("projects:read").unwrap()]).unwrap();
     let office = NewToken { networks, ..NewToken::new(TokenName::new("office").unwrap(), grants) };
@@ -114,13 +120,21 @@ async fn the_client_s_address_is_the_one_that_a_trusted_proxy_names() {
         ("127.0.0.1", Some("198.51.100.7, 192.0.2.1"), 401),
         ("127.0.0.1", Some("garbage"), 401),
         ("127.0.0.1", None, 401),
+        ("::ffff:127.0.0.1", Some("198.51.100.7"), 200),
+        // Where a proxy is that nobody trusts says nothing of where its client is.
         ("192.0.2.1", Some("198.51.100.7"), 401),
-        ("198.51.100.7", Some("192.0.2.1"), 200),
+        ("198.51.100.7", Some("192.0.2.1"), 401),
+        ("198.51.100.7", None, 401),
     ] {
-        let mut asked = without(asked("projects:read", text), "x-forwarded-for");
-        asked.caller = Caller::at(socket.parse().unwrap());
-        let asked = forwarded.iter().fold(asked, |asked, value| with(asked, "x-forwarded-for", value));
+        let asked = asked_from(socket, forwarded, text);
         assert_eq!(world.handle(asked, None).await.status, status, "{socket} {forwarded:?}");
+    }
+    // The same where none is trusted at all; a token for anywhere passes.
+    world.management = Management::new(&world.tokens, "/api/tokens").forward_auth();
+    for (socket, forwarded) in [("198.51.100.7", None), ("127.0.0.1", Some("198.51.100.7"))] {
+        assert_eq!(world.handle(asked_from(socket, forwarded, text), None).await.status, 401, "{socket}");
+        let anywhere = asked_from(socket, forwarded, &world.plain.text);
+        assert_eq!(world.handle(anywhere, None).await.status, 200, "{socket}");
     }
 }
 
