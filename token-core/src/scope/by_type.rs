@@ -41,8 +41,10 @@ impl ByType {
             }
         };
         let index = find()?;
-        // Another thread may have been first, with this type or another. Then it is this one's turn when it is asked for again.
-        free.map(|slot| slot.set((scope, index)).is_ok());
+        if let Some(slot) = free {
+            // Another thread may have been first, with this type or another. Then it is this one's turn when it is asked for again.
+            slot.get_or_init(|| (scope, index));
+        }
         Some(index)
     }
 }

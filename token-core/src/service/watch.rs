@@ -170,6 +170,8 @@ impl Watch {
         }
         let since = now.saturating_sub(rules.new_network_for);
         let novel = inner.store.novel_sources(&tokens, since, NOVEL_MAX).await?;
+        // Of what was cut off nothing is known.
+        let all = u32::try_from(novel.len()).is_ok_and(|novel| novel < NOVEL_MAX);
         let mut signals = Vec::new();
         for NovelSource { token, began, source } in novel {
             let is_new = source.first_seen.since(began) >= rules.learning;
@@ -186,7 +188,9 @@ impl Watch {
                 count: source.uses.saturating_add(source.refusals),
             });
         }
-        self.usual.extend(unknown.into_iter().map(|key| (key, ())));
+        if all {
+            self.usual.extend(unknown.into_iter().map(|key| (key, ())));
+        }
         Ok(signals)
     }
 

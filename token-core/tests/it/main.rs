@@ -22,4 +22,5 @@ mod sinks;
 mod store;
 mod stress;
 mod verification;
+mod watching;
 mod world;
