@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
 use actix_web::{Error, HttpMessage};
 use pin_project_lite::pin_project;
 use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, TrustedProxies, Verified};
@@ -173,7 +173,10 @@ impl Rules {
     }
 
     fn read_credential<'a>(&self, headers: &'a HeaderMap) -> Result<Credential<'a>, CredentialError> {
-        let values = |name| headers.get_all(name).map(HeaderValue::as_bytes);
+        // Looking through the few headers of a request takes less than a hash of each name.
+        let values = |asked: HeaderName| {
+            headers.iter().filter(move |(name, _)| **name == asked).map(|(_, value)| value.as_bytes())
+        };
         self.tokens.sources().read(values(AUTHORIZATION), values(X_API_KEY))
     }
 
@@ -236,18 +239,12 @@ impl Drop for Use {
 
 /// Keeps credentials out of whatever prints the headers of a request, such as a logger further in.
 pub(crate) fn hide_credentials(headers: &mut HeaderMap) {
-    for name in [AUTHORIZATION, X_API_KEY, COOKIE] {
-        // One line can be reached where it is, and there are seldom more.
-        if headers.get_all(&name).len() > 1 {
-            let lines: Vec<HeaderValue> = headers.remove(&name).collect();
-            for mut line in lines {
-                line.set_sensitive(true);
-                headers.append(name.clone(), line);
-            }
-        } else if let Some(line) = headers.get_mut(&name) {
-            line.set_sensitive(true);
+    headers.retain(|name, value| {
+        if *name == AUTHORIZATION || *name == X_API_KEY || *name == COOKIE {
+            value.set_sensitive(true);
         }
-    }
+        true
+    });
 }
 
 /// A service behind a [`TokenLayer`].

@@ -79,7 +79,7 @@ impl Cache {
 
     /// The snapshot of a selector that this thread keeps, unless a change was marked since it was read. How old it is remains to
     /// be asked.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn kept(&self, selector: &Selector) -> Option<Held> {
         near::find(self.id, selector, |kept| self.stands(kept.places, kept.dated.begun))
     }

@@ -192,7 +192,7 @@ impl Keyring {
     }
 
     /// Whether the verifier is the one that a digest under this key was made of, in time that depends on neither.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fits(
         &self,
         key: KeyIndex,

@@ -55,7 +55,7 @@ thread_local! {
 }
 
 /// This thread's handle of a selector, if `may_serve` says so of its snapshot.
-#[inline]
+#[inline(always)]
 pub(crate) fn find(cache: u64, selector: &Selector, may_serve: impl FnOnce(&Snapshot) -> bool) -> Option<Held> {
     with_slot(selector, |slot| {
         let kept = slot.kept.as_ref().filter(|_| slot.cache == cache && slot.selector == Some(*selector))?;
@@ -83,7 +83,7 @@ pub(crate) fn forget(selector: &Selector) {
 }
 
 /// Without its slots, as it ends, a thread has met nothing.
-#[inline]
+#[inline(always)]
 fn with_slot<T>(selector: &Selector, act: impl FnOnce(&mut Slot) -> T) -> Option<T> {
     let [.., digit] = *selector.as_bytes();
     // Digits of base62, so that the last 6 bits of one tell them apart.

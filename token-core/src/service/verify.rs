@@ -159,7 +159,7 @@ impl Tokens {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse<'a>(&self, credential: Result<&'a Credential<'_>, CredentialError>) -> Result<Parsed<'a>, Reason> {
         match credential {
             Ok(credential) => self.0.format.parse(credential.expose_secret()).map_err(Reason::from),
@@ -288,7 +288,7 @@ impl Tokens {
         Some(self.require_defined(token, def, token.snapshot.catalog.index(def.name), everywhere))
     }
 
-    #[inline]
+    #[inline(always)]
     fn require_that<S: Scope, T>(
         &self,
         token: &Verified,
@@ -297,7 +297,7 @@ impl Tokens {
         self.require_defined(token, &S::DEF, token.snapshot.catalog.index_of::<S>(), holds)
     }
 
-    #[inline]
+    #[inline(always)]
     fn require_defined<T>(
         &self,
         token: &Verified,
