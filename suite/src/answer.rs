@@ -1,5 +1,7 @@
 //! An answer that came, and one that was expected.
 
+use std::fmt;
+
 use regex::Regex;
 use serde::Deserialize;
 
@@ -8,14 +10,20 @@ use crate::people::People;
 /// Headers that are the server's own: when it answered, and how it frames and keeps connections.
 const OF_THE_SERVER: [&str; 5] = ["connection", "content-length", "date", "keep-alive", "transfer-encoding"];
 
+pub(crate) const RECEIPT: &str = "[A-Za-z0-9_-]{88}";
+pub(crate) const ID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}";
+pub(crate) const TIME: &str = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z";
+pub(crate) const TEXT: &str = "acme_live_[0-9A-Za-z]{54}";
+pub(crate) const MASKED: &str = "acme_live_[0-9A-Za-z]{4}…";
+
 /// What stands for text that differs from run to run. `<id=deploy>` is an `<id>` that later cases know as `${deploy}`.
 const VARYING: [(&str, &str); 8] = [
-    ("receipt", "[A-Za-z0-9_-]{88}"),
-    ("id", "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"),
-    ("time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z"),
+    ("receipt", RECEIPT),
+    ("id", ID),
+    ("time", TIME),
     ("seconds", "[0-9]{10}"),
-    ("text", "acme_live_[0-9A-Za-z]{54}"),
-    ("masked", "acme_live_[0-9A-Za-z]{4}…"),
+    ("text", TEXT),
+    ("masked", MASKED),
     ("session", "[0-9a-f]{32}"),
     // Its own tests say what is on it.
     ("page", "(?s:\n<!doctype html>.*</html>\n?)"),
@@ -57,13 +65,29 @@ impl Came {
         statuses.contains(&self.status)
     }
 
-    fn check_length(&self, head: bool) -> Result<(), String> {
+    pub(crate) fn body(&self) -> &str {
+        &self.body
+    }
+
+    pub(crate) fn check_length(&self, head: bool) -> Result<(), String> {
         let stated = self.headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.as_str());
         match stated {
             Some(_) if head => Ok(()),
             Some(stated) if stated != self.body.len().to_string() => Err(format!("a content-length of {stated}")),
             _ => Ok(()),
         }
+    }
+}
+
+/// With every header but the server's own, in the order of their names.
+impl fmt::Display for Came {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.status)?;
+        let mut headers: Vec<_> =
+            self.headers.iter().filter(|(name, _)| !OF_THE_SERVER.contains(&name.as_str())).collect();
+        headers.sort_unstable();
+        headers.iter().try_for_each(|(name, value)| writeln!(f, "{name}: {value}"))?;
+        writeln!(f, "\n{}", self.body)
     }
 }
 

@@ -120,6 +120,38 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrapper)> {
     ]
 }
 
+/// The ways to be broken that people meet on pages, by what it does.
+pub(crate) fn wrappers_of_pages() -> Vec<(&'static str, Wrapper)> {
+    let of_both = [
+        CONTROL,
+        "drops the query",
+        "says 404 for 403",
+        "lets refusals be stored",
+        "lets pages be framed",
+        "adds a header of its own",
+        "writes bodies with a line end",
+    ];
+    let mut wrappers = wrappers();
+    wrappers.retain(|(name, _)| of_both.contains(name));
+    assert_eq!(wrappers.len(), of_both.len());
+    wrappers.extend([
+        ("loses the end of a form", request(|bytes| replace(bytes, r"&networks=$", "&network=="))),
+        (
+            "redirects in the words of another status",
+            answer(|bytes| replace(bytes, r"^HTTP/1.1 303 [^\r]*", "HTTP/1.1 302 Found")),
+        ),
+        ("leads elsewhere", answer(|bytes| replace(bytes, r"(?i)\r\nlocation: [^\r]*", "\r\nlocation: /"))),
+        ("writes a page's lines as others do", answer(|bytes| resized(&replace(bytes, r"([^\r])\n", "$1\r\n")))),
+        ("takes escapes off", answer(|bytes| resized(&replace(bytes, "&#60;", "<")))),
+    ]);
+    wrappers
+}
+
+/// An answer whose length is where it ends.
+fn resized(bytes: &[u8]) -> Vec<u8> {
+    replace(bytes, r"(?i)content-length: \d+\r\n", "")
+}
+
 /// Listens on a port of its own, and answers as the quickstart does through the wrapper.
 pub(crate) fn wrap(quickstart: SocketAddr, wrapper: Wrapper) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,7 +1,8 @@
 //! What clients of a service with API tokens are answered, byte for byte, whatever its framework.
 //!
 //! `cases.json` holds the requests and the answers. Each quickstart plays them, over real sockets, in its own tests; and plays them again
-//! through wrappers that break it in one way each, of which every one must be found out.
+//! through wrappers that break it in one way each, of which every one must be found out. `pages.txt` is what people meet who manage tokens on
+//! the pages, by forms.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -9,6 +10,7 @@ mod answer;
 mod broken;
 mod case;
 mod gateway;
+mod pages;
 mod people;
 mod program;
 mod wire;
@@ -17,6 +19,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 pub use gateway::play_gateway;
+pub use pages::{play_broken_pages, play_pages};
 
 use case::Cases;
 use people::People;

@@ -47,7 +47,9 @@ impl People {
         let bob = people.0["bob"].clone();
         let mut body = all("projects:read");
         body["name"] = "bobs".into();
-        people.learn("bobs", server.post(&bob, "/tokens", &body)["text"].as_str().unwrap());
+        let made = server.post(&bob, "/tokens", &body);
+        people.learn("bobs", made["text"].as_str().unwrap());
+        people.learn("bobs_id", made["token"]["id"].as_str().unwrap());
 
         server.post(&ann, &format!("/tokens/{}/revoke", people.0["revoked_id"]), &Value::Null);
         let rotate = format!("/tokens/{}/rotate", people.0["old_id"]);
@@ -82,6 +84,12 @@ impl People {
 
     pub(crate) fn revoke(&self, program: &Program, session: &str, id: &str) {
         self.server(program).post(session, &format!("/tokens/{id}/revoke"), &Value::Null);
+    }
+
+    /// A user whose sign-in is too old for what gives access.
+    pub(crate) fn sign_in_long_ago(&mut self, program: &Program, user: &str) {
+        let session = self.server(program).sign_in(&format!("{user}&minutes_ago=60"));
+        self.learn(&format!("{user}, an hour ago"), &session);
     }
 
     fn server(&self, program: &Program) -> Server {

@@ -2,14 +2,16 @@
 
 mod demo;
 mod first_start;
+mod traffic;
 
 use std::error::Error;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use actix_web::web::{self, Data};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
+use demo_traffic::Replay;
 use serde_json::json;
 use token_actix::{Authorized, TokenLayer, management, screen};
 use token_core::{Risk, Tokens, TrustedProxies};
@@ -36,12 +38,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let data = PathBuf::from(env::var("DATA_DIR").unwrap_or_else(|_| "quickstart-data".to_owned()));
     fs::create_dir_all(&data)?;
 
+    let replay = Replay::asked_for();
     let file = || format!("sqlite://{}", data.join("tokens.db").display());
     let store = SqlStore::open(&env::var("DATABASE_URL").unwrap_or_else(|_| file())).await?;
     let (tokens, background) = Tokens::builder(store)
         .prefix("acme_live")
         .keyring(first_start::keyring(&data.join("keyring.txt"))?)
         .catalog(catalog())
+        .clock(replay.clock())
         .build()
         .await?;
     tokio::spawn(background);
@@ -49,6 +53,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".to_owned()))?;
     let address = listener.local_addr()?;
 
+    // For programs that have a token. Covers every route here, and whatever is added; only what is named is open.
+    let layer = TokenLayer::required(&tokens).except(["/healthz"]);
+    let api = move |app: &mut ServiceConfig| {
+        app.service(
+            web::scope("")
+                .wrap(layer.clone())
+                .service(
+                    web::resource("/projects")
+                        .route(web::get().to(list_projects))
+                        .route(web::head().to(list_projects))
+                        .route(web::post().to(create_project)),
+                )
+                .service(
+                    web::resource("/invoices")
+                        .route(web::get().to(list_invoices))
+                        .route(web::head().to(list_invoices))
+                        .route(web::post().to(pay_invoice)),
+                )
+                .service(
+                    web::resource("/healthz").route(web::get().to(async || "ok")).route(web::head().to(async || "ok")),
+                ),
+        );
+    };
+
+    // For people who are signed in, to manage their tokens.
     let mut manage = Management::new(&tokens, "/api/tokens")
         .origin(format!("http://{address}"))
         .cookie_name(demo::SESSION)
@@ -68,40 +97,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .link("Sign in as someone else", "/demo")
         .preset("deploy", "Deploy projects", ["projects:write"])
         .try_at(format!("http://{address}/projects"));
-    // One for all workers, like the tokens: what is made in the closure is made once for each.
+    // One for all workers, like the tokens: what is made in the closures is made once for each.
     let sessions = Data::new(demo::Sessions::new(&tokens));
-    let layer = TokenLayer::required(&tokens).except(["/healthz"]);
-    let app = move || {
-        App::new()
-            .app_data(sessions.clone())
-            // For people who are signed in, to manage their tokens.
+    let people = move |app: &mut ServiceConfig| {
+        app.app_data(sessions.clone())
             .configure(screen(pages.clone(), demo::signed_in))
             .configure(management(manage.clone(), demo::signed_in))
-            .configure(demo::routes)
-            // For programs that have a token. Covers every route here, and whatever is added; only what is named above is open.
-            .service(
-                web::scope("")
-                    .wrap(layer.clone())
-                    .service(
-                        web::resource("/projects")
-                            .route(web::get().to(list_projects))
-                            .route(web::head().to(list_projects))
-                            .route(web::post().to(create_project)),
-                    )
-                    .service(
-                        web::resource("/invoices")
-                            .route(web::get().to(list_invoices))
-                            .route(web::head().to(list_invoices))
-                            .route(web::post().to(pay_invoice)),
-                    )
-                    .service(
-                        web::resource("/healthz")
-                            .route(web::get().to(async || "ok"))
-                            .route(web::head().to(async || "ok")),
-                    ),
-            )
+            .configure(demo::routes);
     };
 
+    traffic::play(&replay, &tokens, &api).await?;
+    let app = move || App::new().configure(&people).configure(&api);
     let server = HttpServer::new(app).listen(listener)?.run();
     first_start::greet(&tokens, address).await?;
     server.await?;

@@ -1,8 +1,8 @@
 //! A service with API tokens, on a SQLite file of its own or the database at DATABASE_URL. Start it, and it says what to try.
 
 mod demo;
-mod demo_traffic;
 mod first_start;
+mod traffic;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use std::{env, fs};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
+use demo_traffic::Replay;
 use serde_json::{Value, json};
 use token_axum::{Authorized, TokenLayer, management, screen};
 use token_core::{Risk, Tokens, TrustedProxies};
@@ -20,8 +21,6 @@ use token_store_sqlx::SqlStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
-
-use demo_traffic::Replay;
 
 // What tokens may be allowed to do here, declared once. Each is a type that handlers ask for.
 token_core::scopes! {
@@ -92,7 +91,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(demo::Sessions::new(&tokens));
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    replay.play(&tokens, &api).await?;
+    traffic::play(&replay, &tokens, &api).await?;
     first_start::greet(&tokens, address).await?;
     let app = people.merge(api);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())

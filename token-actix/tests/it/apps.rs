@@ -10,13 +10,14 @@ use std::task::{Context, Poll, Waker};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service as _, ServiceResponse};
 use actix_web::http::StatusCode;
+use actix_web::middleware::Condition;
 use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, Error, HttpMessage, HttpRequest};
 use token_actix::{AnyToken, Authorized, ClientAddress, Optional, Rejection, TokenLayer};
 use token_core::{Grants, Reason};
 
-use crate::service::{ProjectsRead, Service, all, text};
+use crate::service::{ProjectsRead, Service, all, owner, text};
 
 /// What `configure` makes of a request, and the body of its answer.
 async fn answer(configure: impl FnOnce(&mut ServiceConfig), request: TestRequest) -> (StatusCode, String) {
@@ -149,6 +150,47 @@ async fn a_rejection_that_a_middleware_returns_as_its_error_is_no_use() {
         let status = error.map_or_else(|error| error.as_response_error().status_code(), |done| done.status());
         assert_eq!(status, if rejects { 403 } else { 418 });
         assert_eq!(service.uses(&minted.token).await, uses);
+    }
+}
+
+/// A layer around a scope runs before the resource is found.
+#[actix_web::test]
+async fn a_call_below_prefixes_is_known_by_the_whole_template_and_never_by_its_path() {
+    let template = "/customers/{customer}/projects/{id}";
+    for layered in ["app", "scope", "inner scope", "resource"] {
+        let service = Service::start().await;
+        let tokens = &service.tokens;
+        let layer = |here: &str| Condition::new(here == layered, TokenLayer::required(tokens));
+        let project = web::resource("/{id}").wrap(layer("resource")).route(web::get().to(async || "in"));
+        let projects = web::scope("/projects").wrap(layer("inner scope")).service(project);
+        let customers = web::scope("/customers/{customer}").wrap(layer("scope")).service(projects);
+        let app = init_service(App::new().wrap(layer("app")).service(customers)).await;
+
+        let minted = service.mint(all("projects:read")).await;
+        let mut expected = Vec::new();
+        for (path, status, route) in [
+            ("/customers/of-ours/projects/apollo", 200, Some(template)),
+            ("/customers/of%2Dours/projects/apollo%2F11", 200, Some(template)),
+            ("/customers/of-ours/projects/apollo/11", 404, None),
+        ] {
+            let answered = try_call_service(&app, holder(text(&minted), path).to_request()).await.unwrap();
+            assert_eq!(answered.status(), status, "{layered}: {path}");
+            // No resource, and no layer around it.
+            if layered != "resource" || status == 200 {
+                expected.push((route, None));
+            }
+        }
+        tokens.manage(&owner()).revoke(minted.token.id).await.unwrap();
+        let refused = holder(text(&minted), "/customers/of-ours/projects/apollo").to_request();
+        assert_eq!(try_call_service(&app, refused).await.unwrap().status(), 401, "{layered}");
+        expected.push((Some(template), Some(Reason::Revoked)));
+
+        tokens.flush().await.unwrap();
+        let calls = tokens.manage(&owner()).recent_calls(None, 10).await.unwrap();
+        let mut seen: Vec<_> = calls.iter().map(|call| (call.route.as_deref(), call.refused)).collect();
+        seen.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(seen, expected, "{layered}");
     }
 }
 

@@ -11,6 +11,18 @@ fn every_case_is_answered_as_it_is_written() {
 }
 
 #[test]
+fn every_page_of_a_visit_is_served_as_it_is_written() {
+    let requests = token_http_suite::play_pages(Path::new(QUICKSTART));
+    assert!(requests >= 40, "only {requests} requests");
+}
+
+#[test]
+fn every_wrapper_that_breaks_pages_is_found_out() {
+    let broken = token_http_suite::play_broken_pages(Path::new(QUICKSTART));
+    assert!(broken >= 10, "only {broken} wrappers");
+}
+
+#[test]
 fn every_broken_wrapper_is_found_out() {
     let broken = token_http_suite::play_broken(Path::new(QUICKSTART));
     assert!(broken >= 30, "only {broken} wrappers");

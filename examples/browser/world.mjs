@@ -82,7 +82,8 @@ export class World {
     const child = spawn(LAUNCH.executablePath, ['--headless', ...FLAGS, '--remote-debugging-port=0', `--user-data-dir=${folder}`, ...more], { stdio: 'ignore' });
     const ended = new Promise((resolve) => child.on('exit', resolve));
     const port = await until(() => existsSync(told) && readFileSync(told, 'utf8').split('\n')[0]);
-    const browser = await until(() => chromium.connectOverCDP(`http://127.0.0.1:${port}`).catch(() => null));
+    // One that restores its tabs may leave an early try hanging.
+    const browser = await until(() => chromium.connectOverCDP(`http://127.0.0.1:${port}`, { timeout: 5000 }).catch(() => null));
     const [context] = browser.contexts();
     const close = async () => {
       const session = await browser.newBrowserCDPSession();

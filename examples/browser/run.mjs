@@ -1,5 +1,5 @@
 // Every flow of the screen in a real browser, and every measure of it.
-//   node run.mjs PROGRAM OUT [--update]     OUT: where pictures and measures.md go, if they are to be written
+//   node run.mjs PROGRAM OUT [--update | --without-looks]     OUT: where pictures and measures.md go, if they are to be written
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,11 +14,13 @@ import { keyboard } from './keyboard.mjs';
 
 const [program, out, ...flags] = process.argv.slice(2);
 const update = flags.includes('--update');
+const looks = !flags.includes('--without-looks');
 const only = process.env.ONLY;
 
 setTimeout(() => { console.log("it takes too long"); process.exit(1); }, 8 * 60_000).unref();
 const world = await World.start(program);
 world.pictures = update ? out : null;
+world.looks = looks;
 if (update) mkdirSync(out, { recursive: true });
 let failed = 0;
 try {
