@@ -13,10 +13,7 @@ use super::work::{End, Work};
 use crate::dialect::{Row, Session, Tally};
 use crate::error::{BadColumn, Failure};
 use crate::rows;
-use crate::value::{Value, values};
-
-/// Rows of one statement.
-const ROWS: usize = 1000;
+use crate::value::values;
 
 impl SqlStore {
     pub(super) async fn record_tallies(&self, tallies: &Tallies) -> Result<(), StoreError> {
@@ -151,7 +148,7 @@ impl Work for Remake<'_> {
         let redigests = self.0.redigests.iter().map(|((selector, from), redigest)| {
             values![selector.as_bytes(), *from, redigest.to.as_str(), redigest.digest.as_bytes()]
         });
-        write(session, Tally::Digests, redigests.flatten().collect()).await?;
+        session.tally(&[(Tally::Digests, redigests.flatten().collect())]).await?;
         Ok(End::Keep(()))
     }
 }
@@ -189,21 +186,17 @@ impl Work for Record<'_> {
             values![*token, u32::from(*kind), *subject, signal.first, signal.last, kept(signal.count)]
         });
         // In this order everywhere, for the same reason as the keys are.
-        write(session, Tally::LastUses, last.flatten().collect()).await?;
-        write(session, Tally::Hours, hours.flatten().collect()).await?;
-        write(session, Tally::Refusals, refusals.flatten().collect()).await?;
-        write(session, Tally::Sources, sources.flatten().collect()).await?;
-        write(session, Tally::Scopes, scopes.flatten().collect()).await?;
-        write(session, Tally::Calls, calls.flatten().collect()).await?;
-        write(session, Tally::Signals, signals.flatten().collect()).await?;
+        let kinds = [
+            (Tally::LastUses, last.flatten().collect()),
+            (Tally::Hours, hours.flatten().collect()),
+            (Tally::Refusals, refusals.flatten().collect()),
+            (Tally::Sources, sources.flatten().collect()),
+            (Tally::Scopes, scopes.flatten().collect()),
+            (Tally::Calls, calls.flatten().collect()),
+            (Tally::Signals, signals.flatten().collect::<Vec<_>>()),
+        ];
+        let kinds: Vec<_> = kinds.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
+        session.tally(&kinds).await?;
         Ok(End::Keep(()))
     }
-}
-
-/// Writes rows of one kind, a statement for each thousand.
-pub(super) async fn write(session: &mut dyn Session, kind: Tally, rows: Vec<Value<'_>>) -> Result<(), Failure> {
-    for chunk in rows.chunks(ROWS * kind.width()) {
-        session.tally(kind, chunk).await?;
-    }
-    Ok(())
 }
