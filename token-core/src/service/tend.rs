@@ -26,7 +26,7 @@ impl Inner {
         if Time::MAX.since(now) < TEND_EVERY {
             return Ok(());
         }
-        let kept = self.flushing.lock().await.rules(self).await.retention;
+        let kept = self.flushing.lock().await.watch.rules(self).await.retention;
         let before = now.saturating_sub(kept.hours).day();
         for _ in 0..BATCHES {
             if self.store.fold(before, BATCH).await? == 0 {

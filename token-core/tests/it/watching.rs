@@ -5,25 +5,37 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use token_core::testing::{Call as Asked, Hook, HookedStore};
-use token_core::{Call, Caller, Credential, MemoryStore, Minted, StoreError, Time};
+use token_core::{
+    Call, Caller, Credential, Fault, MemoryStore, Minted, SignalKind, StoreError, Time, TokenStore, Whose,
+};
 
 use crate::world::{World, minutes, seconds, text};
 
-/// Notes what the store is asked for.
+/// Notes what the store is asked for, and lets it fail at what is to fail, once each.
 #[derive(Default)]
-struct Noted(Mutex<Vec<Asked>>);
+struct Noted {
+    asked: Mutex<Vec<Asked>>,
+    failing: Mutex<Vec<Asked>>,
+}
 
 #[async_trait]
 impl Hook for Noted {
     async fn before(&self, call: Asked) -> Result<(), StoreError> {
-        self.0.lock().unwrap().push(call);
-        Ok(())
+        self.asked.lock().unwrap().push(call);
+        let mut failing = self.failing.lock().unwrap();
+        match failing.first() {
+            Some(next) if *next == call => {
+                failing.remove(0);
+                Err(Fault::ConnectionLost.into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 /// How often the store was asked for this since the last time.
 fn asked(store: &HookedStore<Noted>, call: Asked) -> usize {
-    let all = std::mem::take(&mut *store.hook().0.lock().unwrap());
+    let all = std::mem::take(&mut *store.hook().asked.lock().unwrap());
     all.into_iter().filter(|asked| *asked == call).count()
 }
 
@@ -33,11 +45,20 @@ async fn watched() -> (World, Arc<HookedStore<Noted>>) {
 }
 
 async fn used_from(world: &World, minted: &Minted, address: &str) {
-    let address: IpAddr = address.parse().unwrap();
+    use_from(world, minted, address.parse().unwrap()).await;
+    world.tokens.flush().await.unwrap();
+}
+
+/// Used, and not flushed yet.
+async fn use_from(world: &World, minted: &Minted, address: IpAddr) {
     let credential = Credential::Borrowed(text(minted).as_bytes());
     let verified = world.tokens.authenticate(Ok(credential), Caller::at(address)).await.unwrap();
     world.tokens.tally_use(&verified, &Call::default());
-    world.tokens.flush().await.unwrap();
+}
+
+async fn signals(store: &dyn TokenStore, kind: SignalKind) -> Vec<String> {
+    let signals = store.signals(&Whose::Everyone, Time::EPOCH, 10_000).await.unwrap();
+    signals.into_iter().filter(|signal| signal.kind == kind).map(|signal| signal.subject).collect()
 }
 
 /// Whoever has a secret may come from as many networks as there are: each is asked about, and told, once in a while.
@@ -62,6 +83,62 @@ async fn a_new_network_is_asked_about_once_in_a_while() {
     asked(&store, Asked::NovelSources);
     used_from(&world, &minted, "203.0.113.1").await;
     assert_eq!(asked(&store, Asked::NovelSources), 1, "and is told of again");
+}
+
+/// Whatever fails of it: that a network is new is found out later, though it is not used again.
+#[tokio::test]
+async fn what_could_not_be_looked_at_is_looked_at_with_the_next_flush() {
+    for failing in [
+        vec![Asked::NovelSources],
+        // The signal itself can't be stored: counts are what is recorded first.
+        vec![Asked::NovelSources, Asked::Record],
+        vec![Asked::Busy],
+        vec![Asked::NovelSources, Asked::Busy],
+    ] {
+        let (world, store) = watched().await;
+        let minted = world.create(&["projects:read"]).await;
+        used_from(&world, &minted, "198.51.100.1").await;
+        world.clock.advance(minutes(3 * 24 * 60));
+        for _ in 0..1500 {
+            use_from(&world, &minted, "203.0.113.1".parse().unwrap()).await;
+        }
+        *store.hook().failing.lock().unwrap() = failing.clone();
+        while !store.hook().failing.lock().unwrap().is_empty() {
+            world.tokens.flush().await.unwrap_err();
+        }
+        world.tokens.flush().await.unwrap();
+        assert_eq!(signals(&*store, SignalKind::NewNetwork).await, ["203.0.113.0/24"], "{failing:?}");
+        assert_eq!(signals(&*store, SignalKind::Burst).await.len(), 1, "{failing:?}");
+        asked(&store, Asked::NovelSources);
+        world.tokens.flush().await.unwrap();
+        assert_eq!(asked(&store, Asked::NovelSources), 0, "and then no more");
+    }
+}
+
+/// Of what was cut off it is not said that it is usual.
+#[tokio::test]
+async fn of_more_new_networks_than_are_asked_for_at_once_the_rest_is_told_when_it_is_used_again() {
+    let (world, store) = watched().await;
+    let minted = world.create(&["projects:read"]).await;
+    used_from(&world, &minted, "198.51.100.1").await;
+    world.clock.advance(minutes(3 * 24 * 60));
+    let first = |number: u16| IpAddr::from([10, number.to_be_bytes()[0], number.to_be_bytes()[1], 1]);
+    for number in 0..1005 {
+        use_from(&world, &minted, first(number)).await;
+        world.clock.advance(std::time::Duration::from_millis(1));
+    }
+    asked(&store, Asked::NovelSources);
+    world.tokens.flush().await.unwrap();
+    assert_eq!(asked(&store, Asked::NovelSources), 1);
+    let told = signals(&*store, SignalKind::NewNetwork).await;
+    assert_eq!(told.len(), 1000);
+    let oldest = "10.0.0.0/24".to_owned();
+    assert!(!told.contains(&oldest), "the latest are told");
+
+    use_from(&world, &minted, first(0)).await;
+    world.tokens.flush().await.unwrap();
+    assert_eq!(asked(&store, Asked::NovelSources), 1, "it is not known to be usual");
+    assert!(signals(&*store, SignalKind::NewNetwork).await.contains(&oldest));
 }
 
 /// A clock that can't be believed reads as the end of time, by which all usage would be old.

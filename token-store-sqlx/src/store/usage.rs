@@ -1,16 +1,18 @@
 //! Tallies: added in a few sorted statements, whose rows fall on tokens that exist.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use token_core::{
     CallTally, Fault, Generation, HourOfUse, LastUse, Reason, Redigest, RefusalTally, Selector, SignalTally,
     SourceTally, StoreError, Tallies, Time, TokenId, Usage,
 };
+use tracing::Instrument as _;
 
 use super::SqlStore;
-use super::work::{End, Work};
-use crate::dialect::{Row, Session, Tally};
+use super::work::{End, Work, transact};
+use crate::dialect::{Dialect, Row, Session, Tally};
 use crate::error::{BadColumn, Failure};
 use crate::rows;
 use crate::value::values;
@@ -20,17 +22,11 @@ impl SqlStore {
         if tallies.is_empty() {
             return Ok(());
         }
-        let sorted = Sorted::of(tallies);
-        // By themselves: a secret's row that was locked to be counted for, and then to be written, is one that a purge stands
-        // between. First, since they may be written twice and counts may not.
-        if !sorted.redigests.is_empty() {
-            let written = self.transact(&Remake(&sorted)).await;
-            written.map_err(|error| match error.fault() {
-                Fault::OutcomeUnknown => StoreError::new(Fault::ConnectionLost, error),
-                _ => error,
-            })?;
-        }
-        self.transact(&Record(sorted)).await
+        // By a task: a caller who gives up may come back for the answer, and holds no locks until then.
+        let (dialect, tallies) = (Arc::clone(&self.dialect), tallies.clone());
+        let recording = tokio::spawn(async move { record(&*dialect, &tallies).await }.in_current_span());
+        // It panicked, or its runtime ended.
+        recording.await.unwrap_or_else(|error| Err(StoreError::new(Fault::OutcomeUnknown, error)))
     }
 
     pub(super) async fn usage_of(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
@@ -46,6 +42,20 @@ impl SqlStore {
             refusals: self.all(refusals.into(), &values![token, since], refusal).await?,
         })
     }
+}
+
+async fn record(dialect: &dyn Dialect, tallies: &Tallies) -> Result<(), StoreError> {
+    let sorted = Sorted::of(tallies);
+    // By themselves: a secret's row that was locked to be counted for, and then to be written, is one that a purge stands
+    // between. First, since they may be written twice and counts may not.
+    if !sorted.redigests.is_empty() {
+        let written = transact(dialect, &Remake(&sorted)).await;
+        written.map_err(|error| match error.fault() {
+            Fault::OutcomeUnknown => StoreError::new(Fault::ConnectionLost, error),
+            _ => error,
+        })?;
+    }
+    transact(dialect, &Record(sorted)).await
 }
 
 fn hour_of_use(row: &dyn Row) -> Result<HourOfUse, BadColumn> {

@@ -1,6 +1,7 @@
 //! Usage: added, never taken away, and only where its token is.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use token_core::{
     CallTally, Digest, Generation, LastUse, ListFilter, ListQuery, Position, Reason, Redigest, RefusalTally, ScopeName,
@@ -17,6 +18,7 @@ on_every_database! {
     a_digest_is_replaced_only_under_its_key,
     a_large_flush_is_written_whole,
     a_flush_is_a_statement_a_kind_and_a_thousand_rows,
+    a_flush_whose_caller_gives_up_goes_on_and_holds_nothing_up,
     a_small_flush_is_one_statement_where_the_database_takes_all_kinds_in_one,
 }
 
@@ -214,4 +216,26 @@ async fn a_small_flush_is_one_statement_where_the_database_takes_all_kinds_in_on
         assert_eq!(store.sources(id(0), 10).await.unwrap()[0].uses, times);
     }
     told.pool.close().await;
+}
+
+async fn a_flush_whose_caller_gives_up_goes_on_and_holds_nothing_up(db: &Database) {
+    let store = db.store().await;
+    store.commit(&create_first(token(1, "ann"))).await.unwrap();
+    let once = uses(vec![used(1, 10, 1)]);
+    for times in 1..=3 {
+        tokio::select! {
+            biased;
+            _ = store.record(&once) => panic!("recorded at once"),
+            () = std::future::ready(()) => {}
+        }
+        let stored = async {
+            while store.usage(id(1), at(0)).await.unwrap().hours.first().map_or(0, |hour| hour.count) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), stored).await.expect("it was not gone on with");
+    }
+    // By then all that it held is free.
+    store.record(&once).await.unwrap();
+    assert_eq!(store.usage(id(1), at(0)).await.unwrap().hours[0].count, 4);
 }
