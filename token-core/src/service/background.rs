@@ -259,7 +259,7 @@ impl Worker {
     }
 
     async fn tend(&self) -> Result<(), StoreError> {
-        self.tokens.0.tend(&mut *self.tended.lock().await).await
+        self.tokens.0.tend(&mut *self.tended.lock().await, self.sink.is_some()).await
     }
 
     async fn keep_following(&self, changed: &AtomicBool) {

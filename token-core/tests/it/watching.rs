@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use token_core::testing::{Call as Asked, Hook, HookedStore};
 use token_core::{
-    Call, Caller, Credential, Fault, MemoryStore, Minted, SignalKind, StoreError, Time, TokenStore, Whose,
+    AuditSink, Call, Caller, Credential, Event, Fault, ManageError, MemoryStore, Minted, Policy, PolicyError,
+    Retention, SignalKind, StoreError, Time, TokenStore, UsageRules, Whose,
 };
 
 use crate::world::{World, minutes, seconds, text};
@@ -141,6 +142,25 @@ async fn of_more_new_networks_than_are_asked_for_at_once_the_rest_is_told_when_i
     assert!(signals(&*store, SignalKind::NewNetwork).await.contains(&oldest));
 }
 
+#[tokio::test]
+async fn a_network_is_new_by_the_first_of_all_and_not_by_the_first_that_is_shown() {
+    let (world, _) = watched().await;
+    let minted = world.create(&["projects:read"]).await;
+    used_from(&world, &minted, "198.51.100.1").await;
+    let manage = world.tokens.manage(&world.owner);
+    let shown = manage.usage_detail(minted.token.id).await.unwrap().sources;
+    assert_eq!(shown.iter().map(|seen| seen.is_new).collect::<Vec<_>>(), [false], "those of the first day are usual");
+
+    world.clock.advance(minutes(3 * 24 * 60));
+    for number in 0..101 {
+        use_from(&world, &minted, IpAddr::from([10, 0, number, 1])).await;
+    }
+    world.tokens.flush().await.unwrap();
+    let shown = manage.usage_detail(minted.token.id).await.unwrap().sources;
+    assert_eq!(shown.len(), 100);
+    assert!(shown.iter().all(|seen| seen.is_new));
+}
+
 /// A clock that can't be believed reads as the end of time, by which all usage would be old.
 #[tokio::test]
 async fn nothing_is_forgotten_by_a_clock_at_the_end_of_time() {
@@ -152,4 +172,65 @@ async fn nothing_is_forgotten_by_a_clock_at_the_end_of_time() {
     world.clock.set_wall(crate::world::start());
     world.background.turn().await.unwrap();
     assert_eq!(asked(&store, Asked::Fold), 1);
+}
+
+/// A sink that takes nothing.
+struct Refusing;
+
+#[async_trait]
+impl AuditSink for Refusing {
+    async fn deliver(&self, _: &Event) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Err("the SIEM is down".into())
+    }
+}
+
+#[tokio::test]
+async fn dead_tokens_are_purged_by_the_background_as_the_policy_says() {
+    let retention = Retention { dead_tokens: Some(minutes(30 * 24 * 60)), ..Retention::default() };
+    let by_policy = Policy { usage: UsageRules { retention, ..UsageRules::default() }, ..Policy::default() };
+    // What the policy is, whether events are to be delivered, which they can't be; and whether the token is gone.
+    for (policy, delivers, gone) in
+        [(&by_policy, false, true), (&by_policy, true, false), (&Policy::default(), false, false)]
+    {
+        let world = World::with(Arc::new(MemoryStore::new()), |builder| {
+            let builder = builder.initial_policy(policy.clone());
+            if delivers { builder.audit_sink(Refusing) } else { builder }
+        })
+        .await;
+        let manage = world.tokens.manage(&world.owner);
+        let (dead, live) = (world.create(&[]).await.token.id, world.create(&[]).await.token.id);
+        manage.revoke(dead).await.unwrap();
+        for day in 1..=30 {
+            assert!(manage.token(dead).await.is_ok(), "day {day}");
+            world.clock.advance(minutes(24 * 60 + 1));
+            world.background.turn().await.unwrap();
+        }
+        let found = manage.token(dead).await;
+        assert_eq!(matches!(found, Err(ManageError::NotFound)), gone, "{policy:?}, {delivers}: {found:?}");
+        assert!(manage.token(live).await.is_ok(), "one that lives stays");
+    }
+}
+
+#[tokio::test]
+async fn how_long_dead_tokens_are_kept_is_under_the_seal_of_the_policy_and_not_short() {
+    let kept = |days: u64| {
+        let retention = Retention { dead_tokens: Some(minutes(days * 24 * 60)), ..Retention::default() };
+        Policy { usage: UsageRules { retention, ..UsageRules::default() }, ..Policy::default() }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let world = World::on(Arc::clone(&store) as _).await;
+    let manage = world.tokens.manage(&world.admin);
+    assert!(matches!(manage.set_policy(&kept(0)).await, Err(ManageError::Policy(PolicyError::Usage))));
+    manage.set_policy(&kept(90)).await.unwrap();
+    assert_eq!(manage.policy().await.unwrap(), kept(90));
+
+    let stored = String::from_utf8(store.meta("policy").await.unwrap().unwrap()).unwrap();
+    for (forged, believed) in [("7776000", true), ("7776001", false), ("null", false)] {
+        let copy = Arc::new(MemoryStore::new());
+        let forged = stored.replace("\"dead_tokens\":7776000", &format!("\"dead_tokens\":{forged}"));
+        copy.meta_or_insert("policy", forged.as_bytes()).await.unwrap();
+        let world = World::on(copy as _).await;
+        let policy = world.tokens.manage(&world.admin).policy().await;
+        assert_eq!(policy.is_ok(), believed, "{forged}: {policy:?}");
+    }
 }
