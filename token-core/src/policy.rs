@@ -67,7 +67,7 @@ pub enum PolicyError {
     Duration,
     /// The rules of usage contradict themselves.
     #[error(
-        "policy: usage must keep hours for 8 days or more, days for no less than hours, sources for longer than networks are new, signals for no less than they are shown; dormant_after and idle_after must not be zero, counts and factors must be at least 1"
+        "policy: usage must keep hours for 8 days or more, days for no less than hours, sources for longer than networks are new, signals for no less than they are shown, dead tokens for a day or more; dormant_after and idle_after must not be zero, counts and factors must be at least 1"
     )]
     Usage,
 }
@@ -173,16 +173,16 @@ pub(crate) mod seconds {
     }
 }
 
-mod optional_seconds {
+pub(crate) mod optional_seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
         span.map(|span| span.as_secs()).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
     }
 }

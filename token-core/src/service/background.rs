@@ -15,12 +15,13 @@ use crate::clock::Time;
 use crate::counters;
 use crate::event::Subject;
 use crate::hook::caught_within;
-use crate::store::{Delivery, Fault, StoreError};
+use crate::store::{Delivery, Fault, StoreError, TokenStore};
 use crate::tally::Tally;
 use crate::usage::{SignalTally, Tallies};
 
-use super::Tokens;
 use super::follow::{Follower, Told};
+use super::watch::Watch;
+use super::{Inner, Tokens};
 
 /// How often usage is flushed, and how long a change may wait to be noticed.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -110,60 +111,88 @@ impl Future for Background {
 }
 
 impl Tokens {
-    /// Stores the usage counted so far: for a host's shutdown, after the last request. Waits for a flush that is under way.
+    /// Stores the usage counted so far: for a host's shutdown, after the last request. Waits for a flush that is under way, and goes on
+    /// with one whose caller gave up.
     ///
     /// # Errors
-    /// [`StoreError`] if the store failed; the counts are kept.
+    /// [`StoreError`] if the store failed; the counts are kept. Those of which it is not known whether they were stored are not.
     pub async fn flush(&self) -> Result<(), StoreError> {
         let inner = &*self.0;
-        let mut watch = inner.flushing.lock().await;
+        let mut flushing = inner.flushing.lock().await;
+        let Flushing { watch, recording } = &mut *flushing;
         inner.counters.publish();
         counters::sizes(inner.cache.len(), inner.loads.waited_for());
+        if let Err(error) = recorded(inner, watch, recording).await {
+            tracing::warn!(error = %error, "the usage of a flush that was given up was not stored");
+        }
         let (tallies, dropped) = inner.tally.take(&inner.catalog);
         if dropped > 0 {
             counters::dropped(dropped);
             tracing::warn!(dropped, "usage came faster than it could be stored; some counts were dropped");
         }
-        if tallies.is_empty() {
-            return Ok(());
-        }
-        let mut unwritten = Unwritten { tally: &inner.tally, tallies };
-        let rules = watch.rules(inner).await.signals;
-        match watch.woken(inner, &unwritten.tallies, &rules).await {
-            Ok(woken) => unwritten.tallies.signals.extend(woken),
-            Err(error) => {
-                tracing::warn!(error = %error, "it can't be seen which tokens were dormant; their usage is stored all the same");
+        if !tallies.is_empty() {
+            let mut unwritten = Unwritten { tally: &inner.tally, tallies };
+            let rules = watch.rules(inner).await.signals;
+            match watch.woken(inner, &unwritten.tallies, &rules).await {
+                Ok(woken) => unwritten.tallies.signals.extend(woken),
+                Err(error) => {
+                    tracing::warn!(error = %error, "it can't be seen which tokens were dormant; their usage is stored all the same");
+                }
             }
+            *recording = Some(record(Arc::clone(&inner.store), unwritten.written()));
+            recorded(inner, watch, recording).await?;
         }
-        let Tallies { uses, refusals, redigests, .. } = &unwritten.tallies;
-        let span =
-            tracing::debug_span!("flush", uses = uses.len(), refusals = refusals.len(), redigests = redigests.len());
-        let recorded = inner.store.record(&unwritten.tallies).instrument(span).await;
-        if recorded.as_ref().is_err_and(|error| error.fault() == Fault::OutcomeUnknown) {
-            // Rather too few than twice as many.
-            tracing::warn!("it is not known whether usage was stored; it is not stored again");
-            drop(unwritten.written());
-            return recorded;
-        }
-        recorded?;
-        let tallies = unwritten.written();
-        let signals = watch.stored(inner, &tallies, &rules).await?;
-        let all = tallies.signals.iter().chain(&signals);
-        all.for_each(|signal| {
-            let SignalTally { token, kind, subject, count, .. } = signal;
-            tracing::info!(%token, signal = %kind, subject, count, "suspicious usage");
-        });
-        if signals.is_empty() {
-            return Ok(());
-        }
-        let unwritten = Unwritten { tally: &inner.tally, tallies: Tallies { signals, ..Tallies::default() } };
-        inner.store.record(&unwritten.tallies).await?;
-        drop(unwritten.written());
-        Ok(())
+        watch.look(inner).await
     }
 }
 
-/// Tallies on their way to the store. Put back unless they arrive, be it for an error or for a caller who gives up.
+/// What a flush holds: others wait for it.
+#[derive(Default)]
+pub(super) struct Flushing {
+    pub(super) watch: Watch,
+    recording: Option<Recording>,
+}
+
+/// Tallies on their way to the store, and the store's answer. Where a caller gives up it stays, and the next goes on with it: dropped
+/// while a commit is under way, nobody would know whether they are to be stored again.
+type Recording = Pin<Box<dyn Future<Output = (Tallies, Result<(), StoreError>)> + Send>>;
+
+fn record(store: Arc<dyn TokenStore>, tallies: Tallies) -> Recording {
+    let Tallies { uses, refusals, redigests, .. } = &tallies;
+    let span = tracing::debug_span!("flush", uses = uses.len(), refusals = refusals.len(), redigests = redigests.len());
+    let recording = async move {
+        let recorded = store.record(&tallies).await;
+        (tallies, recorded)
+    };
+    Box::pin(recording.instrument(span))
+}
+
+/// Waits for what is on its way to the store, if anything is, and hands what arrived on to the watch.
+async fn recorded(inner: &Inner, watch: &mut Watch, recording: &mut Option<Recording>) -> Result<(), StoreError> {
+    let Some(under_way) = recording else { return Ok(()) };
+    let (tallies, recorded) = under_way.await;
+    *recording = None;
+    match &recorded {
+        Ok(()) => {
+            tallies.signals.iter().for_each(tell);
+            watch.note(&tallies, inner.clock.now());
+        }
+        // Rather too few than twice as many.
+        Err(error) if error.fault() == Fault::OutcomeUnknown => {
+            tracing::warn!("it is not known whether usage was stored; it is not stored again");
+        }
+        Err(_) => inner.tally.put_back(tallies),
+    }
+    recorded
+}
+
+/// Tells the log of a signal that is stored.
+pub(super) fn tell(signal: &SignalTally) {
+    let SignalTally { token, kind, subject, count, .. } = signal;
+    tracing::info!(%token, signal = %kind, subject, count, "suspicious usage");
+}
+
+/// Tallies that were taken and did not set out for the store. Put back if the caller gives up.
 struct Unwritten<'a> {
     tally: &'a Tally,
     tallies: Tallies,
@@ -230,7 +259,7 @@ impl Worker {
     }
 
     async fn tend(&self) -> Result<(), StoreError> {
-        self.tokens.0.tend(&mut *self.tended.lock().await).await
+        self.tokens.0.tend(&mut *self.tended.lock().await, self.sink.is_some()).await
     }
 
     async fn keep_following(&self, changed: &AtomicBool) {

@@ -41,8 +41,8 @@ use crate::store::{StoreError, TokenStore};
 use crate::tally::Tally;
 use crate::text::OwnerId;
 
+use background::Flushing;
 use load::Answer;
-use watch::Watch;
 
 pub use background::Background;
 pub use builder::{BuildError, Builder, NoKeyring};
@@ -76,7 +76,7 @@ struct Inner {
     counters: Counters,
     tally: Tally,
     /// Held while usage is stored, so that a flush at shutdown waits for one that is under way.
-    flushing: async_lock::Mutex<Watch>,
+    flushing: async_lock::Mutex<Flushing>,
     realm: Realm,
     sources: Sources,
 }

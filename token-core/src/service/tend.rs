@@ -1,4 +1,4 @@
-//! Tending what is stored of usage: hours become days, and what is old is forgotten, as the policy says.
+//! Tending what is stored: hours become days, old usage is forgotten and dead tokens are purged, as the policy says.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ const BATCH: u32 = 500;
 const BATCHES: u32 = 1000;
 
 impl Inner {
-    /// One round, if the last was long enough ago.
-    pub(super) async fn tend(&self, last: &mut Option<Time>) -> Result<(), StoreError> {
+    /// One round, if the last was long enough ago. Tokens with events that wait for their delivery stay, if they are to be delivered.
+    pub(super) async fn tend(&self, last: &mut Option<Time>, delivers: bool) -> Result<(), StoreError> {
         let now = self.clock.now();
         if last.is_some_and(|last| now >= last && now.since(last) < TEND_EVERY) {
             return Ok(());
@@ -26,7 +26,7 @@ impl Inner {
         if Time::MAX.since(now) < TEND_EVERY {
             return Ok(());
         }
-        let kept = self.flushing.lock().await.rules(self).await.retention;
+        let kept = self.flushing.lock().await.watch.rules(self).await.retention;
         let before = now.saturating_sub(kept.hours).day();
         for _ in 0..BATCHES {
             if self.store.fold(before, BATCH).await? == 0 {
@@ -42,6 +42,15 @@ impl Inner {
         for _ in 0..BATCHES {
             if self.store.forget(&forget, BATCH).await? == 0 {
                 break;
+            }
+        }
+        if let Some(dead) = kept.dead_tokens {
+            for _ in 0..BATCHES {
+                let purged = self.store.purge(now.saturating_sub(dead), delivers, BATCH).await?;
+                if purged == 0 {
+                    break;
+                }
+                tracing::info!(purged, "tokens that were dead for as long as the policy keeps them were deleted");
             }
         }
         *last = Some(now);

@@ -217,10 +217,16 @@ impl Manage<'_> {
             uses: uses(now.hour()).saturating_add(u64::try_from(before).unwrap_or(u64::MAX)),
             sources: sources.iter().filter(lately).count() as u64,
         };
-        let began = sources.iter().map(|source| source.first_seen).min().unwrap_or(now);
+        let lately_first = |source: &Source| now.since(source.first_seen) < rules.new_network_for;
+        let mut novel = Vec::new();
+        if sources.iter().any(lately_first) {
+            // When the token's first source was first seen: it need not be among those that are shown.
+            novel = store.novel_sources(&[id], now.saturating_sub(rules.new_network_for), SOURCES_MAX).await?;
+        }
         let seen = |source: Source| {
-            let usual = source.first_seen.since(began) < rules.learning;
-            SourceSeen { is_new: !usual && now.since(source.first_seen) < rules.new_network_for, source }
+            let began = novel.iter().find(|novel| novel.source.network == source.network).map(|novel| novel.began);
+            let usual = began.is_none_or(|began| source.first_seen.since(began) < rules.learning);
+            SourceSeen { is_new: !usual && lately_first(&source), source }
         };
         let advice =
             self.advice(&policy, stored.unverified(), stored.check(&self.inner().keyring).map(drop), &usage, now);

@@ -5,7 +5,7 @@
 //! so that usual days take few questions: one for each token and network that a process has not met yet, and one each time
 //! that a token's uses within an hour have grown by a quarter, from a sixteenth of a burst on.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -14,9 +14,10 @@ use ipnet::IpNet;
 use crate::clock::Time;
 use crate::store::StoreError;
 use crate::token::TokenId;
-use crate::usage::{BusyQuery, NovelSource, SignalKind, SignalRules, SignalTally, SourceTally, Tallies, UsageRules};
+use crate::usage::{BusyQuery, NovelSource, SignalKind, SignalRules, SignalTally, Tallies, UsageRules};
 
 use super::Inner;
+use super::background::tell;
 
 /// What is remembered of each kind. Forgetting costs questions, and no signal.
 const REMEMBERED: usize = 100_000;
@@ -43,6 +44,17 @@ pub(super) struct Watch {
     /// Networks that are new, and when that was told last.
     told: HashMap<(TokenId, IpNet), Time, RandomState>,
     hours: HashMap<TokenId, Hour, RandomState>,
+    /// Networks and hours that are still to be asked about.
+    unasked: Unasked,
+    /// Signals that are still to be stored.
+    found: Vec<SignalTally>,
+}
+
+/// What was stored and is not looked at yet: where the store fails, it is asked again with the next flush.
+#[derive(Debug, Default)]
+struct Unasked {
+    networks: HashSet<(TokenId, IpNet), RandomState>,
+    hours: BTreeSet<(Time, TokenId)>,
 }
 
 /// What this process has seen of a token within an hour, and from how much on it asks what there is in all.
@@ -98,6 +110,11 @@ impl Watch {
         }
     }
 
+    /// Those that were read last: for every flush they are read before it is stored.
+    fn rules_read(&self) -> SignalRules {
+        self.rules.as_ref().map(|(_, rules)| rules.signals.clone()).unwrap_or_default()
+    }
+
     /// Tokens that were used again after a long silence: looked for before their last use moves.
     pub(super) async fn woken(
         &mut self,
@@ -134,52 +151,74 @@ impl Watch {
         Ok(woken.collect())
     }
 
-    /// What is suspicious about usage that is stored by now.
-    pub(super) async fn stored(
-        &mut self,
-        inner: &Inner,
-        tallies: &Tallies,
-        rules: &SignalRules,
-    ) -> Result<Vec<SignalTally>, StoreError> {
+    /// Notes what is stored by now, to be looked at.
+    pub(super) fn note(&mut self, tallies: &Tallies, now: Time) {
+        let rules = self.rules_read();
         self.forget();
         for tally in &tallies.uses {
             let last = self.awake.entry(tally.token).or_insert(tally.last.at);
             *last = tally.last.at.max(*last);
         }
-        let mut signals = self.new_networks(inner, tallies, rules).await?;
-        signals.extend(self.busy(inner, tallies, rules).await?);
-        Ok(signals)
+        for tally in &tallies.sources {
+            let key = (tally.token, tally.network);
+            let told = self.told.get(&key).is_some_and(|told| now.since(*told) < TOLD_FOR);
+            if !told && !self.usual.contains_key(&key) && self.unasked.networks.len() < REMEMBERED {
+                self.unasked.networks.insert(key);
+            }
+        }
+        let uses = tallies.uses.iter().map(|tally| (tally.token, tally.hour, tally.count, 0));
+        let refusals = tallies.refusals.iter().map(|tally| (tally.token, tally.hour, 0, tally.count));
+        for (token, hour, uses, refusals) in uses.chain(refusals) {
+            let new = || Hour { hour, uses: Growth::to(rules.burst_uses), refusals: Growth::to(rules.spike_refusals) };
+            let seen = self.hours.entry(token).or_insert_with(new);
+            if seen.hour < hour {
+                *seen = new();
+            }
+            // Of an hour that is over there may be some more to come, which is looked at as well.
+            let grown = seen.uses.by(uses) | seen.refusals.by(refusals);
+            if grown && self.unasked.hours.len() < REMEMBERED {
+                self.unasked.hours.insert((hour, token));
+            }
+        }
     }
 
-    async fn new_networks(
-        &mut self,
-        inner: &Inner,
-        tallies: &Tallies,
-        rules: &SignalRules,
-    ) -> Result<Vec<SignalTally>, StoreError> {
-        let now = inner.clock.now();
-        let key = |tally: &SourceTally| (tally.token, tally.network);
-        let told = |key: &(TokenId, IpNet)| self.told.get(key).is_some_and(|told| now.since(*told) < TOLD_FOR);
-        let mut unknown: HashSet<(TokenId, IpNet), RandomState> =
-            tallies.sources.iter().map(key).filter(|key| !self.usual.contains_key(key) && !told(key)).collect();
-        let mut tokens: Vec<TokenId> = unknown.iter().map(|(token, _)| *token).collect();
+    /// Looks at what was noted, and stores and tells what is suspicious about it. What can't be had of the store now is looked at again.
+    pub(super) async fn look(&mut self, inner: &Inner) -> Result<(), StoreError> {
+        let rules = self.rules_read();
+        let networks = self.new_networks(inner, &rules).await;
+        let hours = self.busy(inner, &rules).await;
+        if !self.found.is_empty() {
+            let mut signals = Tallies { signals: self.found.clone(), ..Tallies::default() };
+            // Those of before are the same again, or there is more of them.
+            signals.sort();
+            // What it is about and its largest count: stored twice, it is the same.
+            inner.store.record(&signals).await?;
+            self.found.clear();
+            signals.signals.iter().for_each(tell);
+        }
+        networks.and(hours)
+    }
+
+    async fn new_networks(&mut self, inner: &Inner, rules: &SignalRules) -> Result<(), StoreError> {
+        let mut tokens: Vec<TokenId> = self.unasked.networks.iter().map(|(token, _)| *token).collect();
         tokens.sort_unstable();
         tokens.dedup();
         if tokens.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
+        let now = inner.clock.now();
         let since = now.saturating_sub(rules.new_network_for);
         let novel = inner.store.novel_sources(&tokens, since, NOVEL_MAX).await?;
-        // Of what was cut off nothing is known.
+        let mut unknown = std::mem::take(&mut self.unasked.networks);
+        // Of what was cut off nothing is known, until it is used again.
         let all = u32::try_from(novel.len()).is_ok_and(|novel| novel < NOVEL_MAX);
-        let mut signals = Vec::new();
         for NovelSource { token, began, source } in novel {
             let is_new = source.first_seen.since(began) >= rules.learning;
             if !is_new || !unknown.remove(&(token, source.network)) {
                 continue;
             }
             self.told.insert((token, source.network), now);
-            signals.push(SignalTally {
+            self.found.push(SignalTally {
                 token,
                 kind: SignalKind::NewNetwork,
                 subject: source.network.to_string(),
@@ -191,33 +230,13 @@ impl Watch {
         if all {
             self.usual.extend(unknown.into_iter().map(|key| (key, ())));
         }
-        Ok(signals)
+        Ok(())
     }
 
-    async fn busy(
-        &mut self,
-        inner: &Inner,
-        tallies: &Tallies,
-        rules: &SignalRules,
-    ) -> Result<Vec<SignalTally>, StoreError> {
-        let uses = tallies.uses.iter().map(|tally| (tally.token, tally.hour, tally.count, 0));
-        let refusals = tallies.refusals.iter().map(|tally| (tally.token, tally.hour, 0, tally.count));
-        let mut asked: BTreeMap<Time, Vec<TokenId>> = BTreeMap::new();
-        for (token, hour, uses, refusals) in uses.chain(refusals) {
-            let new = || Hour { hour, uses: Growth::to(rules.burst_uses), refusals: Growth::to(rules.spike_refusals) };
-            let seen = self.hours.entry(token).or_insert_with(new);
-            if seen.hour < hour {
-                *seen = new();
-            }
-            // Of an hour that is over there may be some more to come, which is looked at as well.
-            if seen.uses.by(uses) | seen.refusals.by(refusals) {
-                asked.entry(hour).or_default().push(token);
-            }
-        }
-        let mut signals = Vec::new();
-        for (hour, mut tokens) in asked {
-            tokens.sort_unstable();
-            tokens.dedup();
+    async fn busy(&mut self, inner: &Inner, rules: &SignalRules) -> Result<(), StoreError> {
+        while let Some((hour, _)) = self.unasked.hours.first().copied() {
+            let of_hour = self.unasked.hours.iter().take_while(|(other, _)| *other == hour);
+            let tokens: Vec<TokenId> = of_hour.map(|(_, token)| *token).collect();
             let query = BusyQuery {
                 tokens: &tokens,
                 hour,
@@ -226,6 +245,7 @@ impl Watch {
                 refusals: rules.spike_refusals,
             };
             let busy = inner.store.busy(&query).await?;
+            self.unasked.hours.retain(|(other, _)| *other != hour);
             for token in &tokens {
                 if let Some(seen) = self.hours.get_mut(token) {
                     seen.uses.asked();
@@ -241,14 +261,14 @@ impl Watch {
                 };
                 let grown_up = hour.since(busy.created_at) >= rules.learning;
                 if grown_up && stands_out(busy.uses, rules.burst_uses, rules.burst_factor, busy.uses_before) {
-                    signals.push(signal(busy.token, SignalKind::Burst, busy.uses));
+                    self.found.push(signal(busy.token, SignalKind::Burst, busy.uses));
                 }
                 if stands_out(busy.refusals, rules.spike_refusals, rules.spike_factor, busy.refusals_before) {
-                    signals.push(signal(busy.token, SignalKind::RefusalSpike, busy.refusals));
+                    self.found.push(signal(busy.token, SignalKind::RefusalSpike, busy.refusals));
                 }
             }
         }
-        Ok(signals)
+        Ok(())
     }
 
     fn forget(&mut self) {
@@ -264,5 +284,7 @@ impl Watch {
         if self.hours.len() > REMEMBERED {
             self.hours.clear();
         }
+        // Of signals that can't be stored for long the first ones are the ones to keep.
+        self.found.truncate(REMEMBERED);
     }
 }

@@ -197,7 +197,8 @@ mod tests {
         tally.put_back(all);
         tally.refused(&refused(number(u128::MAX), Time::EPOCH));
         let (all, dropped) = take(&tally);
-        assert_eq!((all.refusals.len(), dropped), (ENTRIES_MAX, 1));
+        assert_eq!((all.refusals.len(), all.signals.len()), (ENTRIES_MAX, ENTRIES_MAX));
+        assert_eq!(dropped, 2, "a refusal, and that it is suspicious");
     }
 
     #[test]

@@ -76,20 +76,26 @@ impl Tallies {
         );
     }
 
-    /// Leaves so many of each kind, and answers how many counts were left out. What is a sample, or is there again soon, is not
-    /// counted.
+    /// Leaves so many of each kind, and answers how many counts were left out: of uses, of refusals, of both by network, and of signals that
+    /// add up. What has no count is left out silently: when a scope was exercised and what was judged suspicious are soon there again, calls are a sample,
+    /// and a digest is made again at the next use.
     pub(crate) fn cut_to(&mut self, most: usize) -> u64 {
-        let uses: u64 = self.uses.iter().skip(most).map(|tally| tally.count).sum();
-        let refusals: u64 = self.refusals.iter().skip(most).map(|tally| tally.count).sum();
-        self.uses.truncate(most);
-        self.refusals.truncate(most);
-        self.sources.truncate(most);
-        self.scopes.truncate(most);
-        self.calls.truncate(most);
-        self.signals.truncate(most);
-        self.redigests.truncate(most);
-        uses + refusals
+        let Tallies { uses, refusals, sources, scopes, calls, signals, redigests } = self;
+        let left_out = cut(uses, most, |tally| tally.count)
+            .saturating_add(cut(refusals, most, |tally| tally.count))
+            .saturating_add(cut(sources, most, |tally| tally.uses.saturating_add(tally.refusals)))
+            .saturating_add(cut(signals, most, |tally| if tally.kind.adds_up() { tally.count } else { 0 }));
+        scopes.truncate(most);
+        calls.truncate(most);
+        redigests.truncate(most);
+        left_out
     }
+}
+
+fn cut<T>(tallies: &mut Vec<T>, most: usize, count: impl Fn(&T) -> u64) -> u64 {
+    let left_out = tallies.iter().skip(most).map(count).fold(0, u64::saturating_add);
+    tallies.truncate(most);
+    left_out
 }
 
 fn put_together<T, K: Ord>(tallies: &mut Vec<T>, key: impl Fn(&T) -> K, add: impl Fn(&mut T, &T)) {
@@ -101,4 +107,42 @@ fn put_together<T, K: Ord>(tallies: &mut Vec<T>, key: impl Fn(&T) -> K, add: imp
         }
         same
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::refusal::Reason;
+    use crate::secret::Generation;
+    use crate::token::TokenId;
+    use crate::usage::{LastUse, SignalKind, source_network};
+
+    #[test]
+    fn every_count_that_is_left_out_is_counted() {
+        let (token, at) = (TokenId::NIL, Time::EPOCH);
+        let network = |third| source_network([198, 51, third, 1].into());
+        let signal = |kind, count| SignalTally { token, kind, subject: String::new(), first: at, last: at, count };
+        let last = LastUse { at, address: None, client: None };
+        let used = |count| UseTally { token, generation: Generation::FIRST, hour: at, count, last: last.clone() };
+        let refused = |count| RefusalTally { token, reason: Reason::Revoked, hour: at, count };
+        let source =
+            |third, uses, refusals| SourceTally { token, network: network(third), first: at, last: at, uses, refusals };
+        let all = Tallies {
+            uses: vec![used(1), used(10)],
+            refusals: vec![refused(1), refused(200)],
+            sources: vec![source(1, 5, 5), source(2, 1000, 2000)],
+            signals: vec![
+                signal(SignalKind::UsedAfterRevoke, 7),
+                signal(SignalKind::UsedAfterExpiry, 40_000),
+                signal(SignalKind::Burst, 9),
+            ],
+            ..Tallies::default()
+        };
+        let mut cut = all.clone();
+        assert_eq!(cut.cut_to(1), 10 + 200 + 3000 + 40_000);
+        assert_eq!((cut.uses.len(), cut.refusals.len(), cut.sources.len(), cut.signals.len()), (1, 1, 1, 1));
+        let mut whole = all.clone();
+        assert_eq!((whole.cut_to(3), whole.signals.len()), (0, all.signals.len()));
+    }
 }

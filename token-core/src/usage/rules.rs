@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::Encoder;
-use crate::policy::seconds;
+use crate::policy::{optional_seconds, seconds};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -97,7 +97,7 @@ impl Default for AdviceRules {
     }
 }
 
-/// How long usage is kept. Durations are whole seconds.
+/// How long usage is kept, and the tokens that it is of. Durations are whole seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Retention {
@@ -116,11 +116,25 @@ pub struct Retention {
     /// A signal is kept until it was not seen for so long. Default 400 days.
     #[serde(with = "seconds")]
     pub signals: Duration,
+    /// A token is kept until it was revoked or expired for so long, and then purged: with its secrets, events, change ids and usage. At least a day. By default tokens
+    /// are kept for ever.
+    ///
+    /// Where the background has an [`AuditSink`](crate::AuditSink), a token stays until its events are delivered. One without takes it that
+    /// nobody wants them: give all nodes of a service the same sink.
+    #[serde(with = "optional_seconds", skip_serializing_if = "Option::is_none")]
+    pub dead_tokens: Option<Duration>,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { hours: 8 * DAY, days: 400 * DAY, sources: 400 * DAY, calls: 30 * DAY, signals: 400 * DAY }
+        Retention {
+            hours: 8 * DAY,
+            days: 400 * DAY,
+            sources: 400 * DAY,
+            calls: 30 * DAY,
+            signals: 400 * DAY,
+            dead_tokens: None,
+        }
     }
 }
 
@@ -145,6 +159,8 @@ impl UsageRules {
             retention.signals,
         ]
         .into_iter()
+        // Last, where there is one: the seals of rules from before it go on fitting.
+        .chain(retention.dead_tokens)
     }
 
     /// Whether they fit together: nothing is thrown away that is still to be judged or shown, and nothing happens by itself.
@@ -156,6 +172,7 @@ impl UsageRules {
             && retention.days >= retention.hours
             && retention.sources > signals.learning.max(signals.new_network_for)
             && retention.signals >= signals.open_for
+            && retention.dead_tokens.is_none_or(|kept| kept >= DAY)
             && !signals.dormant_after.is_zero()
             && !advice.idle_after.is_zero()
             && counts.iter().all(|count| (1..=u64::from(u32::MAX)).contains(count))

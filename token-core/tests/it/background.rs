@@ -1,6 +1,7 @@
 //! The work between requests: events reach the sink at least once and in order, whatever the sink does.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -113,33 +114,59 @@ async fn a_sink_that_hangs_keeps_no_usage_from_being_stored() {
     running.abort();
 }
 
-#[tokio::test]
-async fn a_flush_that_is_given_up_loses_nothing() {
-    struct Stuck(Mutex<bool>);
+/// Lets calls that record wait, before the store is asked or after it has answered.
+#[derive(Default)]
+struct Stuck {
+    before: AtomicBool,
+    after: AtomicBool,
+}
 
-    #[async_trait]
-    impl Hook for Stuck {
-        async fn before(&self, call: Call) -> Result<(), StoreError> {
-            if call == Call::Record && *self.0.lock().unwrap() {
-                std::future::pending::<()>().await;
-            }
-            Ok(())
+async fn while_set(stuck: &AtomicBool) {
+    while stuck.load(Ordering::Relaxed) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[async_trait]
+impl Hook for Stuck {
+    async fn before(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::Record {
+            while_set(&self.before).await;
         }
+        Ok(())
     }
 
-    let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Stuck(Mutex::new(true))));
+    async fn after(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::Record {
+            while_set(&self.after).await;
+        }
+        Ok(())
+    }
+}
+
+/// Whether what was counted had reached the store or not: nobody knows, so it must not be asked for again.
+#[tokio::test]
+async fn a_flush_that_is_given_up_is_gone_on_with_and_counts_once() {
+    let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Stuck::default()));
     let world = World::on(Arc::clone(&store) as _).await;
     let minted = world.create(&[]).await;
-    world.tokens.tally_use(&world.verify(&minted).await.unwrap(), &token_core::Call::default());
-    tokio::select! {
-        biased;
-        _ = world.tokens.flush() => panic!("a store that is stuck has answered"),
-        () = std::future::ready(()) => {}
+    let mut used = 0;
+    for stuck in [&store.hook().before, &store.hook().after] {
+        world.tokens.tally_use(&world.verify(&minted).await.unwrap(), &token_core::Call::default());
+        stuck.store(true, Ordering::Relaxed);
+        tokio::select! {
+            biased;
+            _ = world.tokens.flush() => panic!("a store that is stuck has answered"),
+            () = std::future::ready(()) => {}
+        }
+        // What comes meanwhile is stored as well.
+        world.tokens.tally_use(&world.verify(&minted).await.unwrap(), &token_core::Call::default());
+        stuck.store(false, Ordering::Relaxed);
+        world.tokens.flush().await.unwrap();
+        used += 2;
+        let usage = world.tokens.manage(&world.owner).usage(minted.token.id, Time::EPOCH).await.unwrap();
+        assert_eq!(usage.hours[0].count, used);
     }
-    *store.hook().0.lock().unwrap() = false;
-    world.tokens.flush().await.unwrap();
-    let usage = world.tokens.manage(&world.owner).usage(minted.token.id, Time::EPOCH).await.unwrap();
-    assert_eq!(usage.hours[0].count, 1);
 }
 
 #[tokio::test]

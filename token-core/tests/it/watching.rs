@@ -5,25 +5,38 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use token_core::testing::{Call as Asked, Hook, HookedStore};
-use token_core::{Call, Caller, Credential, MemoryStore, Minted, StoreError, Time};
+use token_core::{
+    AuditSink, Call, Caller, Credential, Event, Fault, ManageError, MemoryStore, Minted, Policy, PolicyError,
+    Retention, SignalKind, StoreError, Time, TokenStore, UsageRules, Whose,
+};
 
 use crate::world::{World, minutes, seconds, text};
 
-/// Notes what the store is asked for.
+/// Notes what the store is asked for, and lets it fail at what is to fail, once each.
 #[derive(Default)]
-struct Noted(Mutex<Vec<Asked>>);
+struct Noted {
+    asked: Mutex<Vec<Asked>>,
+    failing: Mutex<Vec<Asked>>,
+}
 
 #[async_trait]
 impl Hook for Noted {
     async fn before(&self, call: Asked) -> Result<(), StoreError> {
-        self.0.lock().unwrap().push(call);
-        Ok(())
+        self.asked.lock().unwrap().push(call);
+        let mut failing = self.failing.lock().unwrap();
+        match failing.first() {
+            Some(next) if *next == call => {
+                failing.remove(0);
+                Err(Fault::ConnectionLost.into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 /// How often the store was asked for this since the last time.
 fn asked(store: &HookedStore<Noted>, call: Asked) -> usize {
-    let all = std::mem::take(&mut *store.hook().0.lock().unwrap());
+    let all = std::mem::take(&mut *store.hook().asked.lock().unwrap());
     all.into_iter().filter(|asked| *asked == call).count()
 }
 
@@ -33,11 +46,20 @@ async fn watched() -> (World, Arc<HookedStore<Noted>>) {
 }
 
 async fn used_from(world: &World, minted: &Minted, address: &str) {
-    let address: IpAddr = address.parse().unwrap();
+    use_from(world, minted, address.parse().unwrap()).await;
+    world.tokens.flush().await.unwrap();
+}
+
+/// Used, and not flushed yet.
+async fn use_from(world: &World, minted: &Minted, address: IpAddr) {
     let credential = Credential::Borrowed(text(minted).as_bytes());
     let verified = world.tokens.authenticate(Ok(credential), Caller::at(address)).await.unwrap();
     world.tokens.tally_use(&verified, &Call::default());
-    world.tokens.flush().await.unwrap();
+}
+
+async fn signals(store: &dyn TokenStore, kind: SignalKind) -> Vec<String> {
+    let signals = store.signals(&Whose::Everyone, Time::EPOCH, 10_000).await.unwrap();
+    signals.into_iter().filter(|signal| signal.kind == kind).map(|signal| signal.subject).collect()
 }
 
 /// Whoever has a secret may come from as many networks as there are: each is asked about, and told, once in a while.
@@ -64,6 +86,81 @@ async fn a_new_network_is_asked_about_once_in_a_while() {
     assert_eq!(asked(&store, Asked::NovelSources), 1, "and is told of again");
 }
 
+/// Whatever fails of it: that a network is new is found out later, though it is not used again.
+#[tokio::test]
+async fn what_could_not_be_looked_at_is_looked_at_with_the_next_flush() {
+    for failing in [
+        vec![Asked::NovelSources],
+        // The signal itself can't be stored: counts are what is recorded first.
+        vec![Asked::NovelSources, Asked::Record],
+        vec![Asked::Busy],
+        vec![Asked::NovelSources, Asked::Busy],
+    ] {
+        let (world, store) = watched().await;
+        let minted = world.create(&["projects:read"]).await;
+        used_from(&world, &minted, "198.51.100.1").await;
+        world.clock.advance(minutes(3 * 24 * 60));
+        for _ in 0..1500 {
+            use_from(&world, &minted, "203.0.113.1".parse().unwrap()).await;
+        }
+        *store.hook().failing.lock().unwrap() = failing.clone();
+        while !store.hook().failing.lock().unwrap().is_empty() {
+            world.tokens.flush().await.unwrap_err();
+        }
+        world.tokens.flush().await.unwrap();
+        assert_eq!(signals(&*store, SignalKind::NewNetwork).await, ["203.0.113.0/24"], "{failing:?}");
+        assert_eq!(signals(&*store, SignalKind::Burst).await.len(), 1, "{failing:?}");
+        asked(&store, Asked::NovelSources);
+        world.tokens.flush().await.unwrap();
+        assert_eq!(asked(&store, Asked::NovelSources), 0, "and then no more");
+    }
+}
+
+/// Of what was cut off it is not said that it is usual.
+#[tokio::test]
+async fn of_more_new_networks_than_are_asked_for_at_once_the_rest_is_told_when_it_is_used_again() {
+    let (world, store) = watched().await;
+    let minted = world.create(&["projects:read"]).await;
+    used_from(&world, &minted, "198.51.100.1").await;
+    world.clock.advance(minutes(3 * 24 * 60));
+    let first = |number: u16| IpAddr::from([10, number.to_be_bytes()[0], number.to_be_bytes()[1], 1]);
+    for number in 0..1005 {
+        use_from(&world, &minted, first(number)).await;
+        world.clock.advance(std::time::Duration::from_millis(1));
+    }
+    asked(&store, Asked::NovelSources);
+    world.tokens.flush().await.unwrap();
+    assert_eq!(asked(&store, Asked::NovelSources), 1);
+    let told = signals(&*store, SignalKind::NewNetwork).await;
+    assert_eq!(told.len(), 1000);
+    let oldest = "10.0.0.0/24".to_owned();
+    assert!(!told.contains(&oldest), "the latest are told");
+
+    use_from(&world, &minted, first(0)).await;
+    world.tokens.flush().await.unwrap();
+    assert_eq!(asked(&store, Asked::NovelSources), 1, "it is not known to be usual");
+    assert!(signals(&*store, SignalKind::NewNetwork).await.contains(&oldest));
+}
+
+#[tokio::test]
+async fn a_network_is_new_by_the_first_of_all_and_not_by_the_first_that_is_shown() {
+    let (world, _) = watched().await;
+    let minted = world.create(&["projects:read"]).await;
+    used_from(&world, &minted, "198.51.100.1").await;
+    let manage = world.tokens.manage(&world.owner);
+    let shown = manage.usage_detail(minted.token.id).await.unwrap().sources;
+    assert_eq!(shown.iter().map(|seen| seen.is_new).collect::<Vec<_>>(), [false], "those of the first day are usual");
+
+    world.clock.advance(minutes(3 * 24 * 60));
+    for number in 0..101 {
+        use_from(&world, &minted, IpAddr::from([10, 0, number, 1])).await;
+    }
+    world.tokens.flush().await.unwrap();
+    let shown = manage.usage_detail(minted.token.id).await.unwrap().sources;
+    assert_eq!(shown.len(), 100);
+    assert!(shown.iter().all(|seen| seen.is_new));
+}
+
 /// A clock that can't be believed reads as the end of time, by which all usage would be old.
 #[tokio::test]
 async fn nothing_is_forgotten_by_a_clock_at_the_end_of_time() {
@@ -75,4 +172,65 @@ async fn nothing_is_forgotten_by_a_clock_at_the_end_of_time() {
     world.clock.set_wall(crate::world::start());
     world.background.turn().await.unwrap();
     assert_eq!(asked(&store, Asked::Fold), 1);
+}
+
+/// A sink that takes nothing.
+struct Refusing;
+
+#[async_trait]
+impl AuditSink for Refusing {
+    async fn deliver(&self, _: &Event) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Err("the SIEM is down".into())
+    }
+}
+
+#[tokio::test]
+async fn dead_tokens_are_purged_by_the_background_as_the_policy_says() {
+    let retention = Retention { dead_tokens: Some(minutes(30 * 24 * 60)), ..Retention::default() };
+    let by_policy = Policy { usage: UsageRules { retention, ..UsageRules::default() }, ..Policy::default() };
+    // What the policy is, whether events are to be delivered, which they can't be; and whether the token is gone.
+    for (policy, delivers, gone) in
+        [(&by_policy, false, true), (&by_policy, true, false), (&Policy::default(), false, false)]
+    {
+        let world = World::with(Arc::new(MemoryStore::new()), |builder| {
+            let builder = builder.initial_policy(policy.clone());
+            if delivers { builder.audit_sink(Refusing) } else { builder }
+        })
+        .await;
+        let manage = world.tokens.manage(&world.owner);
+        let (dead, live) = (world.create(&[]).await.token.id, world.create(&[]).await.token.id);
+        manage.revoke(dead).await.unwrap();
+        for day in 1..=30 {
+            assert!(manage.token(dead).await.is_ok(), "day {day}");
+            world.clock.advance(minutes(24 * 60 + 1));
+            world.background.turn().await.unwrap();
+        }
+        let found = manage.token(dead).await;
+        assert_eq!(matches!(found, Err(ManageError::NotFound)), gone, "{policy:?}, {delivers}: {found:?}");
+        assert!(manage.token(live).await.is_ok(), "one that lives stays");
+    }
+}
+
+#[tokio::test]
+async fn how_long_dead_tokens_are_kept_is_under_the_seal_of_the_policy_and_not_short() {
+    let kept = |days: u64| {
+        let retention = Retention { dead_tokens: Some(minutes(days * 24 * 60)), ..Retention::default() };
+        Policy { usage: UsageRules { retention, ..UsageRules::default() }, ..Policy::default() }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let world = World::on(Arc::clone(&store) as _).await;
+    let manage = world.tokens.manage(&world.admin);
+    assert!(matches!(manage.set_policy(&kept(0)).await, Err(ManageError::Policy(PolicyError::Usage))));
+    manage.set_policy(&kept(90)).await.unwrap();
+    assert_eq!(manage.policy().await.unwrap(), kept(90));
+
+    let stored = String::from_utf8(store.meta("policy").await.unwrap().unwrap()).unwrap();
+    for (forged, believed) in [("7776000", true), ("7776001", false), ("null", false)] {
+        let copy = Arc::new(MemoryStore::new());
+        let forged = stored.replace("\"dead_tokens\":7776000", &format!("\"dead_tokens\":{forged}"));
+        copy.meta_or_insert("policy", forged.as_bytes()).await.unwrap();
+        let world = World::on(copy as _).await;
+        let policy = world.tokens.manage(&world.admin).policy().await;
+        assert_eq!(policy.is_ok(), believed, "{forged}: {policy:?}");
+    }
 }

@@ -48,7 +48,11 @@ pub(crate) trait Link: Migrate + Sized + Send + 'static {
     /// Runs statements without arguments or an answer, such as those that begin and end transactions.
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error>;
 
-    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), sqlx::Error>;
+    /// Whether tallies of several kinds take less in one statement.
+    const TOGETHER: bool = false;
+
+    /// Writes tallies, the kinds in their order and the rows of each in theirs. See [`Session::tally`](super::Session::tally).
+    async fn tally(&mut self, kinds: &[(Tally, &[Value<'_>])]) -> Result<(), sqlx::Error>;
 }
 
 /// A column of a row, by its name.

@@ -15,6 +15,8 @@ mod schema;
 mod server;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "postgres")]
+mod tallies;
 mod transaction;
 
 use std::borrow::Cow;
@@ -98,8 +100,9 @@ pub(crate) trait Session: Send {
     /// Asks a statement.
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>;
 
-    /// Writes tallies of one kind in one statement: rows of as many values as the kind has, one behind the other, in their order.
-    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), Failure>;
+    /// Writes tallies: rows of as many values as their kind has, one behind the other, no key twice. The kinds and the rows are locked
+    /// in the order that they are given in. At most a statement for each kind and thousand rows.
+    async fn tally(&mut self, kinds: &[(Tally, Vec<Value<'_>>)]) -> Result<(), Failure>;
 
     /// Makes everything durable. Where the answer was lost the fault is `OutcomeUnknown`.
     async fn commit(self: Box<Self>) -> Result<(), Failure>;

@@ -151,9 +151,12 @@ impl Link for MySqlConnection {
         sqlx::raw_sql(sql).execute(self).await.map(|_| ())
     }
 
-    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), sqlx::Error> {
-        let rows = rows.chunks(kind.width()).map(|row| row.iter().map(json).collect()).collect();
-        sqlx::query(tally(kind)).bind(Json::Array(rows).to_string()).execute(self).await.map(|_| ())
+    async fn tally(&mut self, kinds: &[(Tally, &[Value<'_>])]) -> Result<(), sqlx::Error> {
+        for (kind, rows) in kinds {
+            let rows = rows.chunks(kind.width()).map(|row| row.iter().map(json).collect()).collect();
+            sqlx::query(tally(*kind)).bind(Json::Array(rows).to_string()).execute(&mut *self).await?;
+        }
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ use super::connection::{KEPT_SQL, Link, get};
 use super::listen::listen;
 use super::schema::{bring_up_to_date, sorted};
 use super::server::{Flavor, Server};
+use super::tallies;
 use super::{Row, Rows, Session as _, Sql, Tally};
 use crate::error::{BadColumn, Failure, OpenError};
 use crate::value::Value;
@@ -141,146 +142,20 @@ impl Link for PgConnection {
         sqlx::raw_sql(sql).execute(self).await.map(|_| ())
     }
 
-    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), sqlx::Error> {
-        let width = kind.width();
-        let query = (0..width).fold(sqlx::query(tally(kind)), |query, column| bind_column(query, rows, width, column));
-        query.execute(self).await.map(|_| ())
-    }
-}
+    // Tokens are come to, and locked, once for all kinds.
+    const TOGETHER: bool = true;
 
-/// Rows of arguments come as one array a column, sorted; what they fall on is locked in that order. A token that a purge is about to
-/// delete is waited for, and then is not there.
-fn tally(kind: Tally) -> &'static str {
-    macro_rules! added {
-        ($count:literal) => {
-            concat!(
-                // At the largest number it stays.
-                "CASE WHEN stored.",
-                $count,
-                " > 9223372036854775807 - excluded.",
-                $count,
-                " THEN 9223372036854775807 ",
-                "ELSE stored.",
-                $count,
-                " + excluded.",
-                $count,
-                " END"
-            )
-        };
-    }
-    macro_rules! adds {
-        ($table:literal, $second:literal, $third:literal, $count:literal, $types:literal) => {
-            concat!(
-                "INSERT INTO ",
-                $table,
-                " AS stored (token, ",
-                $second,
-                ", ",
-                $third,
-                ", ",
-                $count,
-                ") ",
-                "SELECT v.token, v.second, v.third, v.count FROM unnest(",
-                $types,
-                ") AS v (token, second, third, count) ",
-                "JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.second, v.third FOR KEY SHARE OF t ",
-                "ON CONFLICT (token, ",
-                $second,
-                ", ",
-                $third,
-                ") DO UPDATE SET ",
-                $count,
-                " = ",
-                added!($count)
-            )
-        };
-    }
-    match kind {
-        Tally::LastUses => {
-            "INSERT INTO api_token_usage_last AS stored (token, generation, at, address, client) \
-             SELECT v.token, v.generation, v.at, v.address, v.client \
-             FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[]) \
-             AS v (token, generation, at, address, client) \
-             JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.generation FOR KEY SHARE OF t \
-             ON CONFLICT (token, generation) DO UPDATE \
-             SET at = excluded.at, address = excluded.address, client = excluded.client \
-             WHERE excluded.at > stored.at"
+    async fn tally(&mut self, kinds: &[(Tally, &[Value<'_>])]) -> Result<(), sqlx::Error> {
+        let sql = AssertSqlSafe(tallies::statement(kinds.iter().map(|(kind, _)| *kind)));
+        let mut query = sqlx::query(sql);
+        if let Some(tokens) = tallies::tokens(kinds) {
+            query = query.bind(tokens.into_iter().map(uuid).collect::<Vec<_>>());
         }
-        Tally::Hours => adds!(
-            "api_token_usage_hours",
-            "hour",
-            "generation",
-            "uses",
-            "$1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]"
-        ),
-        Tally::Refusals => adds!(
-            "api_token_refusals",
-            "hour",
-            "reason",
-            "refusals",
-            "$1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]"
-        ),
-        Tally::Days => adds!(
-            "api_token_usage_days",
-            "day",
-            "reason",
-            "requests",
-            "$1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]"
-        ),
-        Tally::Sources => concat!(
-            "INSERT INTO api_token_usage_sources AS stored ",
-            "(token, network, first_seen, last_seen, last_day, uses, refusals) ",
-            "SELECT v.token, v.network, v.first_seen, v.last_seen, v.last_day, v.uses, v.refusals ",
-            "FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], ",
-            "$6::bigint[], $7::bigint[]) AS v (token, network, first_seen, last_seen, last_day, uses, refusals) ",
-            "JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.network FOR KEY SHARE OF t ",
-            "ON CONFLICT (token, network) DO UPDATE SET ",
-            "first_seen = least(stored.first_seen, excluded.first_seen), ",
-            "last_seen = greatest(stored.last_seen, excluded.last_seen), ",
-            "last_day = greatest(stored.last_day, excluded.last_day), uses = ",
-            added!("uses"),
-            ", refusals = ",
-            added!("refusals")
-        ),
-        Tally::Scopes => {
-            "INSERT INTO api_token_usage_scopes AS stored (token, scope, last_at) SELECT v.token, v.scope, v.last_at \
-             FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS v (token, scope, last_at) \
-             JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.scope FOR KEY SHARE OF t \
-             ON CONFLICT (token, scope) DO UPDATE SET last_at = excluded.last_at \
-             WHERE excluded.last_at > stored.last_at"
+        for (kind, rows) in kinds {
+            let width = kind.width();
+            query = (0..width).fold(query, |query, column| bind_column(query, rows, width, column));
         }
-        Tally::Calls => {
-            "INSERT INTO api_token_usage_calls AS stored (token, slot, owner, at, method, route, reason, address) \
-             SELECT v.token, v.slot, t.owner, v.at, v.method, v.route, v.reason, v.address \
-             FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::bigint[], $7::text[]) \
-             AS v (token, slot, at, method, route, reason, address) \
-             JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.slot FOR KEY SHARE OF t \
-             ON CONFLICT (token, slot) DO UPDATE SET at = excluded.at, method = excluded.method, \
-             route = excluded.route, reason = excluded.reason, address = excluded.address \
-             WHERE excluded.at > stored.at"
-        }
-        Tally::Signals => concat!(
-            "INSERT INTO api_token_signals AS stored (token, kind, subject, owner, first_at, last_at, times) ",
-            "SELECT v.token, v.kind, v.subject, t.owner, v.first_at, v.last_at, v.times ",
-            "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bigint[]) ",
-            "AS v (token, kind, subject, first_at, last_at, times) ",
-            "JOIN api_tokens t ON t.id = v.token ORDER BY v.token, v.kind, v.subject FOR KEY SHARE OF t ",
-            "ON CONFLICT (token, kind, subject) DO UPDATE SET ",
-            "first_at = least(stored.first_at, excluded.first_at), ",
-            "last_at = greatest(stored.last_at, excluded.last_at), ",
-            "times = CASE WHEN stored.kind >= 16 THEN greatest(stored.times, excluded.times) ELSE ",
-            added!("times"),
-            " END"
-        ),
-        Tally::Digests => {
-            "WITH locked AS ( \
-                SELECT s.selector, v.after, v.digest \
-                FROM unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[]) AS v (selector, before, after, digest) \
-                JOIN api_token_secrets s ON s.selector = v.selector AND s.key_id = v.before \
-                ORDER BY s.selector FOR NO KEY UPDATE OF s) \
-             UPDATE api_token_secrets s SET key_id = locked.after, digest = locked.digest \
-             FROM locked WHERE s.selector = locked.selector"
-        }
+        query.execute(self).await.map(|_| ())
     }
 }
 

@@ -303,8 +303,11 @@ impl Link for SqliteConnection {
         sqlx::query(sql).execute(self).await.map(|_| ())
     }
 
-    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), sqlx::Error> {
-        Link::execute(self, tally(kind, rows.len() / kind.width()).into(), rows).await.map(|_| ())
+    async fn tally(&mut self, kinds: &[(Tally, &[Value<'_>])]) -> Result<(), sqlx::Error> {
+        for (kind, rows) in kinds {
+            Link::execute(self, tally(*kind, rows.len() / kind.width()).into(), rows).await?;
+        }
+        Ok(())
     }
 }
 

@@ -24,6 +24,9 @@ macro_rules! trace {
 /// shorter; this one holds where nobody answers any more.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Tallies of one kind in one statement.
+const ROWS: usize = 1000;
+
 /// Does something on a connection, for as long as patience lasts.
 pub(super) async fn within<T, C: Link>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Failure> {
     match tokio::time::timeout(PATIENCE, work).await {
@@ -133,9 +136,16 @@ impl<DB: Database<Connection: Link>> Session for Transaction<DB> {
         self.checked(rows)
     }
 
-    async fn tally(&mut self, kind: Tally, rows: &[Value<'_>]) -> Result<(), Failure> {
-        let done = within::<_, DB::Connection>(self.conn()?.tally(kind, rows)).await;
-        self.checked(done)
+    async fn tally(&mut self, kinds: &[(Tally, Vec<Value<'_>>)]) -> Result<(), Failure> {
+        let chunks = kinds.iter().flat_map(|(kind, rows)| rows.chunks(ROWS * kind.width()).map(|rows| (*kind, rows)));
+        let chunks: Vec<_> = chunks.collect();
+        // Whatever is in how many statements, it is locked in the same order: one kind after the other.
+        let together = DB::Connection::TOGETHER && chunks.len() <= kinds.len();
+        for statement in chunks.chunks(if together { chunks.len().max(1) } else { 1 }) {
+            let done = within::<_, DB::Connection>(self.conn()?.tally(statement)).await;
+            self.checked(done)?;
+        }
+        Ok(())
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use token_core::{Fault, Forget, StoreError, Time, TokenId};
 
-use super::usage::{add, kept, write};
+use super::usage::{add, kept};
 use super::work::{CHUNK, End, Work};
 use crate::dialect::{Row, Session, Tally};
 use crate::error::{BadColumn, Failure};
@@ -78,7 +78,7 @@ impl Fold {
             add(days.entry((token, day, row.need("reason")?)).or_default(), count);
         }
         let days = days.iter().map(|((token, day, reason), count)| values![*token, *day, *reason, kept(*count)]);
-        write(session, Tally::Days, days.flatten().collect()).await?;
+        session.tally(&[(Tally::Days, days.flatten().collect())]).await?;
         for (table, read) in [("api_token_usage_hours", hours.len()), ("api_token_refusals", refusals.len())] {
             let delete = format!("DELETE FROM {table} WHERE token IN ({marks}) AND hour < ?");
             let deleted = session.execute(delete.into(), &arguments).await?;

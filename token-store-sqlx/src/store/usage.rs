@@ -1,39 +1,32 @@
 //! Tallies: added in a few sorted statements, whose rows fall on tokens that exist.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use token_core::{
     CallTally, Fault, Generation, HourOfUse, LastUse, Reason, Redigest, RefusalTally, Selector, SignalTally,
     SourceTally, StoreError, Tallies, Time, TokenId, Usage,
 };
+use tracing::Instrument as _;
 
 use super::SqlStore;
-use super::work::{End, Work};
-use crate::dialect::{Row, Session, Tally};
+use super::work::{End, Work, transact};
+use crate::dialect::{Dialect, Row, Session, Tally};
 use crate::error::{BadColumn, Failure};
 use crate::rows;
-use crate::value::{Value, values};
-
-/// Rows of one statement.
-const ROWS: usize = 1000;
+use crate::value::values;
 
 impl SqlStore {
     pub(super) async fn record_tallies(&self, tallies: &Tallies) -> Result<(), StoreError> {
         if tallies.is_empty() {
             return Ok(());
         }
-        let sorted = Sorted::of(tallies);
-        // By themselves: a secret's row that was locked to be counted for, and then to be written, is one that a purge stands
-        // between. First, since they may be written twice and counts may not.
-        if !sorted.redigests.is_empty() {
-            let written = self.transact(&Remake(&sorted)).await;
-            written.map_err(|error| match error.fault() {
-                Fault::OutcomeUnknown => StoreError::new(Fault::ConnectionLost, error),
-                _ => error,
-            })?;
-        }
-        self.transact(&Record(sorted)).await
+        // By a task: a caller who gives up may come back for the answer, and holds no locks until then.
+        let (dialect, tallies) = (Arc::clone(&self.dialect), tallies.clone());
+        let recording = tokio::spawn(async move { record(&*dialect, &tallies).await }.in_current_span());
+        // It panicked, or its runtime ended.
+        recording.await.unwrap_or_else(|error| Err(StoreError::new(Fault::OutcomeUnknown, error)))
     }
 
     pub(super) async fn usage_of(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
@@ -49,6 +42,20 @@ impl SqlStore {
             refusals: self.all(refusals.into(), &values![token, since], refusal).await?,
         })
     }
+}
+
+async fn record(dialect: &dyn Dialect, tallies: &Tallies) -> Result<(), StoreError> {
+    let sorted = Sorted::of(tallies);
+    // By themselves: a secret's row that was locked to be counted for, and then to be written, is one that a purge stands
+    // between. First, since they may be written twice and counts may not.
+    if !sorted.redigests.is_empty() {
+        let written = transact(dialect, &Remake(&sorted)).await;
+        written.map_err(|error| match error.fault() {
+            Fault::OutcomeUnknown => StoreError::new(Fault::ConnectionLost, error),
+            _ => error,
+        })?;
+    }
+    transact(dialect, &Record(sorted)).await
 }
 
 fn hour_of_use(row: &dyn Row) -> Result<HourOfUse, BadColumn> {
@@ -151,7 +158,7 @@ impl Work for Remake<'_> {
         let redigests = self.0.redigests.iter().map(|((selector, from), redigest)| {
             values![selector.as_bytes(), *from, redigest.to.as_str(), redigest.digest.as_bytes()]
         });
-        write(session, Tally::Digests, redigests.flatten().collect()).await?;
+        session.tally(&[(Tally::Digests, redigests.flatten().collect())]).await?;
         Ok(End::Keep(()))
     }
 }
@@ -189,21 +196,17 @@ impl Work for Record<'_> {
             values![*token, u32::from(*kind), *subject, signal.first, signal.last, kept(signal.count)]
         });
         // In this order everywhere, for the same reason as the keys are.
-        write(session, Tally::LastUses, last.flatten().collect()).await?;
-        write(session, Tally::Hours, hours.flatten().collect()).await?;
-        write(session, Tally::Refusals, refusals.flatten().collect()).await?;
-        write(session, Tally::Sources, sources.flatten().collect()).await?;
-        write(session, Tally::Scopes, scopes.flatten().collect()).await?;
-        write(session, Tally::Calls, calls.flatten().collect()).await?;
-        write(session, Tally::Signals, signals.flatten().collect()).await?;
+        let kinds = [
+            (Tally::LastUses, last.flatten().collect()),
+            (Tally::Hours, hours.flatten().collect()),
+            (Tally::Refusals, refusals.flatten().collect()),
+            (Tally::Sources, sources.flatten().collect()),
+            (Tally::Scopes, scopes.flatten().collect()),
+            (Tally::Calls, calls.flatten().collect()),
+            (Tally::Signals, signals.flatten().collect::<Vec<_>>()),
+        ];
+        let kinds: Vec<_> = kinds.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
+        session.tally(&kinds).await?;
         Ok(End::Keep(()))
     }
-}
-
-/// Writes rows of one kind, a statement for each thousand.
-pub(super) async fn write(session: &mut dyn Session, kind: Tally, rows: Vec<Value<'_>>) -> Result<(), Failure> {
-    for chunk in rows.chunks(ROWS * kind.width()) {
-        session.tally(kind, chunk).await?;
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use token_core::StoreError;
 
 use super::SqlStore;
-use crate::dialect::{Rows, Session, Sql};
+use crate::dialect::{Dialect, Rows, Session, Sql};
 use crate::error::Failure;
 use crate::value::Value;
 
@@ -35,30 +35,35 @@ pub(super) enum End<T> {
 impl SqlStore {
     /// Does the work in one transaction, again if others were in the way.
     pub(super) async fn transact<W: Work>(&self, work: &W) -> Result<W::Done, StoreError> {
-        persist(ATTEMPTS, || self.attempt(work)).await
-    }
-
-    async fn attempt<W: Work>(&self, work: &W) -> Result<W::Done, Failure> {
-        let mut session = self.dialect.begin().await?;
-        match work.run(&mut *session).await {
-            Ok(End::Keep(done)) => {
-                session.commit().await?;
-                Ok(done)
-            }
-            Ok(End::Undo(done)) => {
-                session.rollback().await;
-                Ok(done)
-            }
-            Err(failure) => {
-                session.rollback().await;
-                Err(failure)
-            }
-        }
+        transact(&*self.dialect, work).await
     }
 
     /// Asks one statement, again if others were in the way.
     pub(super) async fn read(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, StoreError> {
         persist(ATTEMPTS, || self.dialect.query(sql.clone(), values)).await
+    }
+}
+
+/// Does the work in one transaction, again if others were in the way.
+pub(super) async fn transact<W: Work>(dialect: &dyn Dialect, work: &W) -> Result<W::Done, StoreError> {
+    persist(ATTEMPTS, || attempt(dialect, work)).await
+}
+
+async fn attempt<W: Work>(dialect: &dyn Dialect, work: &W) -> Result<W::Done, Failure> {
+    let mut session = dialect.begin().await?;
+    match work.run(&mut *session).await {
+        Ok(End::Keep(done)) => {
+            session.commit().await?;
+            Ok(done)
+        }
+        Ok(End::Undo(done)) => {
+            session.rollback().await;
+            Ok(done)
+        }
+        Err(failure) => {
+            session.rollback().await;
+            Err(failure)
+        }
     }
 }
 

@@ -137,6 +137,6 @@ async fn a_migration_that_was_cut_off_is_done_again(db: &Database) {
     }
     drop(db.store().await);
     assert_eq!(db.count("SELECT count(*) FROM api_token_meta").await, 1);
-    let migrations = if db.kind() == Kind::Postgres { 4 } else { 3 };
+    let migrations = if db.kind() == Kind::Postgres { 5 } else { 3 };
     assert_eq!(db.count("SELECT count(*) FROM api_tokens_migrations WHERE success = TRUE").await, migrations);
 }

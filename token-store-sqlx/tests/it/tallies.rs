@@ -1,13 +1,14 @@
 //! Usage: added, never taken away, and only where its token is.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use token_core::{
     CallTally, Digest, Generation, LastUse, ListFilter, ListQuery, Position, Reason, Redigest, RefusalTally, ScopeName,
     ScopeTally, SignalKind, SignalTally, SourceTally, Tallies, TokenStore, UseTally, source_network,
 };
 
-use crate::database::{Database, on_every_database};
+use crate::database::{Database, Kind, on_every_database};
 use crate::sample::*;
 use crate::statements::Told;
 
@@ -17,6 +18,8 @@ on_every_database! {
     a_digest_is_replaced_only_under_its_key,
     a_large_flush_is_written_whole,
     a_flush_is_a_statement_a_kind_and_a_thousand_rows,
+    a_flush_whose_caller_gives_up_goes_on_and_holds_nothing_up,
+    a_small_flush_is_one_statement_where_the_database_takes_all_kinds_in_one,
 }
 
 fn used(number: u32, second: i64, count: u64) -> UseTally {
@@ -117,11 +120,8 @@ async fn a_large_flush_is_written_whole(db: &Database) {
     assert!(store.usage(id(40), at(0)).await.unwrap().hours.is_empty());
 }
 
-async fn a_flush_is_a_statement_a_kind_and_a_thousand_rows(db: &Database) {
-    let told = Told::on(db).await;
-    let store = told.pool.store().await;
-    store.commit(&create_first(token(0, "ann"))).await.unwrap();
-    let numbers = 0..2500;
+/// Something of every kind for each of so many tokens.
+fn all_kinds(numbers: std::ops::Range<u32>) -> Tallies {
     let network = source_network(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)));
     let source = |number| SourceTally { token: id(number), network, first: at(1), last: at(2), uses: 1, refusals: 0 };
     let call = |number| CallTally {
@@ -143,7 +143,7 @@ async fn a_flush_is_a_statement_a_kind_and_a_thousand_rows(db: &Database) {
     };
     let digest = Digest::from_bytes([8; 32]);
     let redigest = |number| Redigest { selector: selector(number, 1), from: key("k1"), to: key("k2"), digest };
-    let tallies = Tallies {
+    Tallies {
         uses: numbers.clone().map(|number| used(number, 10, 1)).collect(),
         refusals: numbers
             .clone()
@@ -161,7 +161,14 @@ async fn a_flush_is_a_statement_a_kind_and_a_thousand_rows(db: &Database) {
         calls: numbers.clone().map(call).collect(),
         signals: numbers.clone().map(signal).collect(),
         redigests: numbers.map(redigest).collect(),
-    };
+    }
+}
+
+async fn a_flush_is_a_statement_a_kind_and_a_thousand_rows(db: &Database) {
+    let told = Told::on(db).await;
+    let store = told.pool.store().await;
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    let tallies = all_kinds(0..2500);
     told.take();
     store.record(&tallies).await.unwrap();
     let statements = told.take();
@@ -186,4 +193,49 @@ async fn a_flush_is_a_statement_a_kind_and_a_thousand_rows(db: &Database) {
     assert_eq!(statements.len(), 4 + 3 * kinds.len(), "and nothing else: {statements:#?}");
     assert_eq!(store.usage(id(0), at(0)).await.unwrap().hours[0].count, 1);
     told.pool.close().await;
+}
+
+async fn a_small_flush_is_one_statement_where_the_database_takes_all_kinds_in_one(db: &Database) {
+    let told = Told::on(db).await;
+    let store = told.pool.store().await;
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    let tallies = Tallies { redigests: Vec::new(), ..all_kinds(0..1000) };
+    // The second time there are rows of all kinds.
+    for times in 1..=2 {
+        told.take();
+        store.record(&tallies).await.unwrap();
+        let statements = told.take();
+        let expected = if db.kind() == Kind::Postgres { 1 } else { 7 };
+        assert_eq!(
+            statements.iter().filter(|statement| statement.contains("INSERT")).count(),
+            expected,
+            "{statements:#?}"
+        );
+        let usage = store.usage(id(0), at(0)).await.unwrap();
+        assert_eq!((usage.hours[0].count, usage.refusals[0].count), (times, times));
+        assert_eq!(store.sources(id(0), 10).await.unwrap()[0].uses, times);
+    }
+    told.pool.close().await;
+}
+
+async fn a_flush_whose_caller_gives_up_goes_on_and_holds_nothing_up(db: &Database) {
+    let store = db.store().await;
+    store.commit(&create_first(token(1, "ann"))).await.unwrap();
+    let once = uses(vec![used(1, 10, 1)]);
+    for times in 1..=3 {
+        tokio::select! {
+            biased;
+            _ = store.record(&once) => panic!("recorded at once"),
+            () = std::future::ready(()) => {}
+        }
+        let stored = async {
+            while store.usage(id(1), at(0)).await.unwrap().hours.first().map_or(0, |hour| hour.count) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), stored).await.expect("it was not gone on with");
+    }
+    // By then all that it held is free.
+    store.record(&once).await.unwrap();
+    assert_eq!(store.usage(id(1), at(0)).await.unwrap().hours[0].count, 4);
 }
