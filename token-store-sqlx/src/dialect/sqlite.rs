@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, SqlitePool};
 use token_core::{Fault, SignalKind, StoreError, Time, TokenId};
 use tokio::sync::{Notify, Semaphore};
 
-use super::connection::{KEPT_SQL, Link, get, id_of};
+use super::connection::{Columns, KEPT_SQL, Link, boxed, id_of};
 use super::schema::{bring_up_to_date, pending, sorted};
 use super::transaction::{Transaction, query, query_keys};
 use super::{Dialect, Row, Rows, Session, Sql, Tally};
@@ -296,7 +296,7 @@ impl Link for SqliteConnection {
     }
 
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error> {
-        bound(sql, values).fetch_all(self).await.map(boxed)
+        bound(sql, values).fetch_all(self).await.map(|rows| rows.into_iter().map(boxed).collect())
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -319,23 +319,17 @@ fn bound<'q>(sql: Sql, values: &'q [Value<'_>]) -> sqlx::query::Query<'q, sqlx::
     })
 }
 
-struct Columns(SqliteRow);
-
-fn boxed(rows: Vec<SqliteRow>) -> Rows {
-    rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect()
-}
-
-impl Row for Columns {
+impl Row for Columns<SqliteRow> {
     fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn text(&self, column: &'static str) -> Result<Option<&str>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
