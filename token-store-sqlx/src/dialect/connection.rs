@@ -41,6 +41,11 @@ pub(crate) trait Link: Migrate + Sized + Send + 'static {
 
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error>;
 
+    /// The first row that a statement answers, of a statement that answers one or none.
+    async fn query_first(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Option<Box<dyn Row>>, sqlx::Error> {
+        self.query(sql, values).await.map(|rows| rows.into_iter().next())
+    }
+
     /// See [`Dialect::query_keys`](super::Dialect::query_keys): as a list of arguments, unless the database has a better way.
     async fn query_keys(&mut self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, sqlx::Error> {
         let (marks, values) = list(keys.iter().map(|key| Value::from(*key)));

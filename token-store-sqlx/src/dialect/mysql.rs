@@ -87,7 +87,8 @@ impl Flavor for MySql {
         let done = match server.pending().await? {
             Ok(pending) if pending.is_empty() => Ok(()),
             Ok(_) => {
-                let (mut conn, _turn) = server.acquire().await?;
+                let (taken, _turn) = server.acquire().await?;
+                let mut conn = taken.conn;
                 // The lock is let go with the connection, whatever happens.
                 conn.close_on_drop();
                 let lock = "SELECT get_lock(concat('api_tokens.', md5(database())), 5) AS had";
