@@ -6,8 +6,8 @@
 //! answer goes to everyone who waits for one of those keys. Where a leader is dropped, its keys go back to the front of the queue
 //! and another leads.
 //!
-//! Where the last load carried several keys, those who waited for it are about to come again: whoever could lead lets them come
-//! first, once.
+//! Those who waited for the last load may be about to come again: whoever could lead lets others come first, once, while fewer keys
+//! wait than that load carried.
 //!
 //! ```text
 //! let mut waiter = loads.join(key)?;
@@ -58,8 +58,8 @@ struct State<K, V> {
     /// Keys that no load has taken yet, in the order they are to be taken.
     queue: BTreeMap<i64, K>,
     under_way: usize,
-    /// Whether the last load carried several keys.
-    crowded: bool,
+    /// How many keys the last load carried.
+    carried: usize,
     /// Numbers those who wait, and the places at the end of the queue.
     arrivals: i64,
     /// Numbers the places at its front.
@@ -82,7 +82,7 @@ struct Waiting<V> {
 impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     pub(crate) fn new(limits: Limits) -> Loads<K, V> {
         let (flights, queue) = (HashMap::new(), BTreeMap::new());
-        let state = State { flights, queue, under_way: 0, crowded: false, arrivals: 0, returns: 0 };
+        let state = State { flights, queue, under_way: 0, carried: 0, arrivals: 0, returns: 0 };
         Loads { limits, state: Mutex::new(state) }
     }
 
@@ -183,13 +183,16 @@ impl<'a, K: Clone + Eq + Hash, V: Clone> Waiter<'a, K, V> {
             // Who leads can't be called to lead, and who comes again by itself need not be.
             waiting.wakers.retain(|(other, _)| *other != number);
             drop(waiting);
-            if state.crowded && !self.deferred {
+            if state.queue.len() < state.carried && !self.deferred {
                 self.deferred = true;
                 drop(state);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            return Poll::Ready(Turn::Lead(loads.lead(&mut state)));
+            let lead = loads.lead(&mut state);
+            // More may wait than one load takes.
+            loads.release(state);
+            return Poll::Ready(Turn::Lead(lead));
         }
         match waiting.wakers.iter_mut().find(|(other, _)| *other == number) {
             Some((_, waker)) => waker.clone_from(context.waker()),
@@ -227,7 +230,6 @@ pub(crate) struct Lead<'a, K: Clone + Eq + Hash, V: Clone> {
 impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     fn lead<'a>(&'a self, state: &mut State<K, V>) -> Lead<'a, K, V> {
         state.under_way += 1;
-        state.crowded = state.queue.len() > 1;
         let mut keys = Vec::with_capacity(state.queue.len().min(self.limits.batch));
         while keys.len() < self.limits.batch
             && let Some((_, key)) = state.queue.pop_first()
@@ -237,6 +239,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
             }
             keys.push(key);
         }
+        state.carried = keys.len();
         Lead { loads: self, keys }
     }
 }

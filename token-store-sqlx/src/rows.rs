@@ -97,23 +97,14 @@ fn present<T>(column: &'static str, value: Option<T>) -> Result<T, BadColumn> {
 
 pub(crate) fn token(row: &dyn Row) -> Result<Sealed<Token>, BadColumn> {
     let json = |column, error| BadColumn::new(column, Box::<dyn Error + Send + Sync>::from(error));
-    let superseded = match row.time("old_until")? {
-        None => None,
-        Some(until) => Some(Superseded {
-            secret: SecretRef {
-                generation: row.generation("old_generation")?,
-                selector: row.selector("old_selector")?,
-            },
-            until,
-        }),
-    };
-    let networks = row.text("networks")?.map(serde_json::from_str).transpose();
+    let networks = |text: Option<&str>| text.map(serde_json::from_str).transpose();
+    // In the order of the columns.
     let token = Token {
         id: row.need_id("id")?,
         owner: row.need_parsed("owner")?,
         name: row.need_parsed("name")?,
         grants: serde_json::from_str(row.need_text("grants")?).map_err(|error| json("grants", error))?,
-        networks: networks.map_err(|error| json("networks", error))?,
+        networks: networks(row.text("networks")?).map_err(|error| json("networks", error))?,
         created_at: row.need_time("created_at")?,
         created_by: row.need_parsed("created_by")?,
         expires_at: row.time("expires_at")?,
@@ -122,11 +113,17 @@ pub(crate) fn token(row: &dyn Row) -> Result<Sealed<Token>, BadColumn> {
             generation: row.generation("current_generation")?,
             selector: row.selector("current_selector")?,
         },
-        superseded,
+        superseded: superseded(row)?,
         revision: row.need("revision")?,
         head: row.head(["head_seq", "head_hash", "head_at"])?,
     };
     Ok(Sealed::from_parts(token, row.seal(["seal", "seal_key"])?))
+}
+
+fn superseded(row: &dyn Row) -> Result<Option<Superseded>, BadColumn> {
+    let Some(until) = row.time("old_until")? else { return Ok(None) };
+    let secret = SecretRef { generation: row.generation("old_generation")?, selector: row.selector("old_selector")? };
+    Ok(Some(Superseded { secret, until }))
 }
 
 /// What [`TOKEN_STATE`] names, in its order.
@@ -204,16 +201,14 @@ pub(crate) const OWNER_STATE: [&str; 7] =
 
 /// A secret with its token and owner, as the hot lookup reads them.
 pub(crate) fn loaded(row: &dyn Row) -> Result<Loaded, BadColumn> {
+    // In the order of the columns.
+    let (selector, generation) = (row.selector("selector")?, row.generation("generation")?);
     let scheme = Scheme::from_code(row.need("scheme")?);
+    let scheme = scheme.ok_or_else(|| BadColumn::new("scheme", "this version does not know the scheme"))?;
+    let digest = Digest::from_bytes(row.array("digest")?);
+    let key = row.need_parsed("key_id")?;
     let token = token(row)?;
-    let secret = Secret {
-        selector: row.selector("selector")?,
-        token: token.unverified().id,
-        generation: row.generation("generation")?,
-        scheme: scheme.ok_or_else(|| BadColumn::new("scheme", "this version does not know the scheme"))?,
-        digest: Digest::from_bytes(row.array("digest")?),
-        key: row.need_parsed("key_id")?,
-    };
+    let secret = Secret { selector, token: token.unverified().id, generation, scheme, digest, key };
     let owner = if row.text("owner_id")?.is_some() { Some(owner(row)?) } else { None };
     Ok(Loaded { secret, token, owner })
 }

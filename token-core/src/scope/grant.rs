@@ -1,7 +1,11 @@
 //! Grants as they are asked for, stored and shown: scopes by name, with the resources they reach.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::encoding::Encoder;
@@ -124,23 +128,30 @@ impl Serialize for Resources {
 
 impl<'de> Deserialize<'de> for Resources {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Resources, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "resources: write \"all\" or a list of resource ids")]
-        enum Wire {
-            Word(Word),
-            Set(ResourceSet),
+        struct Reach;
+
+        impl<'de> Visitor<'de> for Reach {
+            type Value = Resources;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(REACH)
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<Resources, E> {
+                if word == "all" { Ok(Resources::All) } else { Err(E::custom(REACH)) }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Resources, A::Error> {
+                ResourceSet::deserialize(SeqAccessDeserializer::new(list)).map(Resources::Only)
+            }
         }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        enum Word {
-            All,
-        }
-        Ok(match Wire::deserialize(deserializer)? {
-            Wire::Word(Word::All) => Resources::All,
-            Wire::Set(set) => Resources::Only(set),
-        })
+
+        // Whatever else was written is not repeated.
+        deserializer.deserialize_any(Reach).map_err(|_| D::Error::custom(REACH))
     }
 }
+
+const REACH: &str = "resources: write \"all\" or a list of resource ids";
 
 /// A scope and the resources it reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,25 +183,9 @@ impl Grants {
     /// # Errors
     /// [`GrantError`] if a scope is granted twice, or there are more than 256, or they name too many resources.
     pub fn new(grants: impl IntoIterator<Item = Grant>) -> Result<Grants, GrantError> {
-        let mut map = BTreeMap::new();
-        let (mut count, mut bytes) = (0, 0);
-        for Grant { scope, resources } in grants {
-            if let Resources::Only(set) = &resources {
-                count += set.0.len();
-                bytes += set.bytes();
-                if count > RESOURCES_MAX || bytes > BYTES_MAX {
-                    return Err(GrantError::TooManyResources);
-                }
-            }
-            if map.len() == GRANTS_MAX {
-                return Err(GrantError::TooManyGrants);
-            }
-            if map.contains_key(&scope) {
-                return Err(GrantError::Duplicate(scope));
-            }
-            map.insert(scope, resources);
-        }
-        Ok(Grants(map))
+        let mut adding = Adding::default();
+        grants.into_iter().try_for_each(|grant| adding.add(grant))?;
+        Ok(adding.grants)
     }
 
     /// The grants, sorted by scope.
@@ -218,6 +213,36 @@ impl Grants {
     }
 }
 
+/// Grants that are put together, and what their resources come to.
+#[derive(Default)]
+struct Adding {
+    grants: Grants,
+    resources: usize,
+    bytes: usize,
+}
+
+impl Adding {
+    fn add(&mut self, Grant { scope, resources }: Grant) -> Result<(), GrantError> {
+        if let Resources::Only(set) = &resources {
+            self.resources += set.0.len();
+            self.bytes += set.bytes();
+            if self.resources > RESOURCES_MAX || self.bytes > BYTES_MAX {
+                return Err(GrantError::TooManyResources);
+            }
+        }
+        if self.grants.0.len() == GRANTS_MAX {
+            return Err(GrantError::TooManyGrants);
+        }
+        match self.grants.0.entry(scope) {
+            Entry::Occupied(taken) => Err(GrantError::Duplicate(taken.key().clone())),
+            Entry::Vacant(free) => {
+                free.insert(resources);
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Serialize for Grants {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -231,7 +256,25 @@ impl Serialize for Grants {
 
 impl<'de> Deserialize<'de> for Grants {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Grants, D::Error> {
-        Grants::new(Vec::<Grant>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = Grants;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Grants, A::Error> {
+                let mut adding = Adding::default();
+                while let Some(grant) = list.next_element()? {
+                    adding.add(grant).map_err(A::Error::custom)?;
+                }
+                Ok(adding.grants)
+            }
+        }
+
+        deserializer.deserialize_seq(List)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 
 use loom::future::block_on;
 use loom::sync::Arc;
@@ -114,5 +114,44 @@ fn one_that_was_called_to_lead_and_goes_away_calls_another() {
         assert_eq!(waiting.join().unwrap(), 20);
         leaving.join().unwrap();
         assert_eq!(world.loads.waited_for(), 0);
+    });
+}
+
+/// Whether a waiter was called.
+#[derive(Default)]
+struct Called(std::sync::atomic::AtomicBool);
+
+impl Wake for Called {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_leads_a_full_load_calls_another_for_the_rest() {
+    loom::model(|| {
+        let loads: Loads<u32, u32> = Loads::new(LIMITS);
+        let mut waiting: Vec<_> =
+            (0..8).map(|key| (loads.join(key).unwrap(), std::sync::Arc::new(Called::default()))).collect();
+        let mut poll = |key: usize| {
+            let (waiter, called) = &mut waiting[key];
+            let waker = Waker::from(std::sync::Arc::clone(called));
+            let turn = pin!(waiter.turn()).poll(&mut Context::from_waker(&waker));
+            match turn {
+                Poll::Ready(Turn::Lead(lead)) => Some(lead),
+                Poll::Ready(Turn::Answered(_)) | Poll::Pending => None,
+            }
+        };
+        // Two loads are under way, and the others wait.
+        let (first, second) = (poll(0).unwrap(), poll(2).unwrap());
+        assert_eq!((first.keys(), second.keys()), (&[0, 1][..], &[2, 3][..]));
+        assert!((4..8).all(|key| poll(key).is_none()));
+        // Both land before anyone who waits is there again.
+        first.land([0, 1]);
+        second.land([2, 3]);
+        let third = poll(4).unwrap();
+        assert_eq!(third.keys(), [4, 5]);
+        assert!(waiting[6].1.0.load(Ordering::Relaxed), "nobody was called for the keys that the load left");
+        drop(third);
     });
 }

@@ -1,14 +1,16 @@
 //! What a dialect does on a connection of sqlx.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use async_trait::async_trait;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, Migrator};
-use sqlx::{ColumnIndex, Decode, Type};
+use sqlx::{Column as _, ColumnIndex, Decode, Type};
 use token_core::Fault;
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 use token_core::TokenId;
 
-use super::{Rows, Sql, Tally};
+use super::{Row, Rows, Sql, Tally};
 use crate::error::{BadColumn, Failure};
 use crate::value::{Value, list};
 
@@ -39,6 +41,11 @@ pub(crate) trait Link: Migrate + Sized + Send + 'static {
 
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error>;
 
+    /// The first row that a statement answers, of a statement that answers one or none.
+    async fn query_first(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Option<Box<dyn Row>>, sqlx::Error> {
+        self.query(sql, values).await.map(|rows| rows.into_iter().next())
+    }
+
     /// See [`Dialect::query_keys`](super::Dialect::query_keys): as a list of arguments, unless the database has a better way.
     async fn query_keys(&mut self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, sqlx::Error> {
         let (marks, values) = list(keys.iter().map(|key| Value::from(*key)));
@@ -55,14 +62,46 @@ pub(crate) trait Link: Migrate + Sized + Send + 'static {
     async fn tally(&mut self, kinds: &[(Tally, &[Value<'_>])]) -> Result<(), sqlx::Error>;
 }
 
-/// A column of a row, by its name.
-pub(super) fn get<'r, T, R>(row: &'r R, column: &'static str) -> Result<Option<T>, BadColumn>
+/// A row whose columns are read by their names.
+///
+/// They are mostly read in the order in which they were asked for: the one behind the last that was read is compared first, and a
+/// row of many columns looks none of them up.
+pub(super) struct Columns<R> {
+    pub(super) row: R,
+    next: AtomicUsize,
+}
+
+pub(super) fn boxed<R>(row: R) -> Box<dyn Row>
+where
+    Columns<R>: Row + 'static,
+{
+    Box::new(Columns { row, next: AtomicUsize::new(0) })
+}
+
+impl<R> Columns<R>
 where
     R: sqlx::Row,
-    T: Decode<'r, R::Database> + Type<R::Database>,
+    usize: ColumnIndex<R>,
     &'static str: ColumnIndex<R>,
 {
-    row.try_get(column).map_err(|error| BadColumn::new(column, error))
+    /// Where the column of a name is.
+    pub(super) fn place(&self, column: &'static str) -> Result<usize, BadColumn> {
+        let next = self.next.load(Ordering::Relaxed);
+        let place = match self.row.columns().get(next) {
+            Some(expected) if expected.name() == column => next,
+            _ => column.index(&self.row).map_err(|error| BadColumn::new(column, error))?,
+        };
+        self.next.store(place + 1, Ordering::Relaxed);
+        Ok(place)
+    }
+
+    /// What is in the column of a name.
+    pub(super) fn get<'r, T>(&'r self, column: &'static str) -> Result<Option<T>, BadColumn>
+    where
+        T: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        self.row.try_get(self.place(column)?).map_err(|error| BadColumn::new(column, error))
+    }
 }
 
 /// The id that a database without a type for it keeps as bytes.

@@ -10,6 +10,7 @@ mod listen;
 mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod ready;
 mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod server;
@@ -55,6 +56,9 @@ pub(crate) trait Dialect: Send + Sync + 'static {
 
     /// Asks one statement, outside a transaction.
     async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>;
+
+    /// Asks one statement that answers one row or none, outside a transaction.
+    async fn query_first(&self, sql: Sql, values: &[Value<'_>]) -> Result<Option<Box<dyn Row>>, Failure>;
 
     /// Asks for the rows in which the column that a statement ends with holds one of these keys, at least one, in one statement.
     async fn query_keys(&self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, Failure>;

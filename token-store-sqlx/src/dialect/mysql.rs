@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlPool};
 use token_core::{Fault, StoreError, Time, TokenId};
 use tokio::sync::Notify;
 
-use super::connection::{KEPT_SQL, Link, get, id_of};
+use super::connection::{Columns, KEPT_SQL, Link, boxed, id_of};
 use super::schema::{bring_up_to_date, sorted};
 use super::server::{Flavor, Server};
 use super::transaction::within;
@@ -87,7 +87,8 @@ impl Flavor for MySql {
         let done = match server.pending().await? {
             Ok(pending) if pending.is_empty() => Ok(()),
             Ok(_) => {
-                let (mut conn, _turn) = server.acquire().await?;
+                let (taken, _turn) = server.acquire().await?;
+                let mut conn = taken.conn;
                 // The lock is let go with the connection, whatever happens.
                 conn.close_on_drop();
                 let lock = "SELECT get_lock(concat('api_tokens.', md5(database())), 5) AS had";
@@ -144,7 +145,7 @@ impl Link for MySqlConnection {
 
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error> {
         let rows = bound(sql, values).fetch_all(self).await?;
-        Ok(rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect())
+        Ok(rows.into_iter().map(boxed).collect())
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -402,11 +403,9 @@ fn moment(time: Time) -> PrimitiveDateTime {
     PrimitiveDateTime::new(moment.date(), moment.time())
 }
 
-struct Columns(MySqlRow);
-
-impl Row for Columns {
+impl Row for Columns<MySqlRow> {
     fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     /// Texts are kept as bytes, since that is how they compare.
@@ -415,11 +414,11 @@ impl Row for Columns {
     }
 
     fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
-        let moment: Option<PrimitiveDateTime> = get(&self.0, column)?;
+        let moment: Option<PrimitiveDateTime> = self.get(column)?;
         let time = |moment: PrimitiveDateTime| {
             let micros = moment.assume_utc().unix_timestamp_nanos() / 1000;
             let time = i64::try_from(micros).ok().and_then(Time::from_micros);

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Row as _, TypeInfo as _, 
 use token_core::{Fault, Time, TokenId};
 use tokio::sync::Notify;
 
-use super::connection::{KEPT_SQL, Link, get};
+use super::connection::{Columns, KEPT_SQL, Link, boxed};
 use super::listen::listen;
 use super::schema::{bring_up_to_date, sorted};
 use super::server::{Flavor, Server};
@@ -129,13 +129,13 @@ impl Link for PgConnection {
     }
 
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error> {
-        bound(&sql, values).fetch_all(self).await.map(boxed)
+        bound(&sql, values).fetch_all(self).await.map(|rows| rows.into_iter().map(boxed).collect())
     }
 
     // One argument however many keys there are: one statement to prepare, and less to read for each key.
     async fn query_keys(&mut self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, sqlx::Error> {
         let sql = AssertSqlSafe(format!("{select} = ANY($1)"));
-        sqlx::query(sql).bind(keys).fetch_all(self).await.map(boxed)
+        sqlx::query(sql).bind(keys).fetch_all(self).await.map(|rows| rows.into_iter().map(boxed).collect())
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -171,10 +171,6 @@ fn bound<'q>(sql: &str, values: &[Value<'_>]) -> Bound<'q> {
         Value::Time(time) => query.bind(time.map(moment)),
         Value::Id(id) => query.bind(id.map(uuid)),
     })
-}
-
-fn boxed(rows: Vec<PgRow>) -> Rows {
-    rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect()
 }
 
 /// One column of rows as an array; the first row tells its type.
@@ -225,24 +221,22 @@ fn moment(time: Time) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_micros(time.as_micros().unsigned_abs())
 }
 
-struct Columns(PgRow);
-
-impl Row for Columns {
+impl Row for Columns<PgRow> {
     fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn text(&self, column: &'static str) -> Result<Option<&str>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {
         // As it is sent, microseconds since 2000: sqlx panics for what its own type can't hold, `infinity` among it.
-        let sent = self.0.try_get_raw(column).map_err(|error| BadColumn::new(column, error))?;
+        let sent = self.row.try_get_raw(self.place(column)?).map_err(|error| BadColumn::new(column, error))?;
         if sent.is_null() {
             return Ok(None);
         }
@@ -253,7 +247,7 @@ impl Row for Columns {
     }
 
     fn id(&self, column: &'static str) -> Result<Option<TokenId>, BadColumn> {
-        let id: Option<Uuid> = get(&self.0, column)?;
+        let id: Option<Uuid> = self.get(column)?;
         Ok(id.map(|id| TokenId::from_bytes(id.into_bytes())))
     }
 }

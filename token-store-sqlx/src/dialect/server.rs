@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::{MigrateError, Migration};
-use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Database, Pool};
+use sqlx::pool::PoolOptions;
+use sqlx::{ConnectOptions as _, Database, Pool};
 use token_core::{Fault, StoreError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Link;
+use super::ready::{Asked, READY, Ready, Taken};
 use super::schema::pending;
-use super::transaction::{self, Asked, PATIENCE, Transaction};
-use super::{Dialect, Rows, Session, Sql};
+use super::transaction::{self, PATIENCE, Transaction};
+use super::{Dialect, Row, Rows, Session, Sql};
 use crate::error::{Failure, OpenError};
 use crate::store::persist;
 use crate::value::Value;
@@ -83,6 +84,8 @@ pub(crate) struct Server<F: Flavor> {
     /// For a pool that is the store's alone: as many as it has connections. Whoever has one and gets no connection in time knows that
     /// none can be made, and not that others have them all.
     turns: Option<Arc<Semaphore>>,
+    /// Of such a pool, the connections that are ready.
+    ready: Ready<F::Database>,
     /// Whether the last to ask for a connection could not be given one.
     unreachable: AtomicBool,
 }
@@ -90,7 +93,7 @@ pub(crate) struct Server<F: Flavor> {
 impl<F: Flavor> Server<F> {
     /// Works on a pool of the host's.
     pub(crate) async fn on(pool: Pool<F::Database>) -> Result<Server<F>, OpenError> {
-        Server { pool, turns: None, unreachable: AtomicBool::new(false) }.up_to_date().await
+        Server { pool, turns: None, ready: Ready::up_to(0), unreachable: AtomicBool::new(false) }.up_to_date().await
     }
 
     /// Opens a pool of its own.
@@ -104,17 +107,15 @@ impl<F: Flavor> Server<F> {
             .test_before_acquire(false)
             .before_acquire(|conn, meta| {
                 Box::pin(async move {
-                    if meta.idle_for > TRUSTED {
-                        // One that does not answer is thrown away, and another made.
-                        return Ok(matches!(tokio::time::timeout(PING, conn.ping()).await, Ok(Ok(()))));
-                    }
-                    Ok(true)
+                    // One that does not answer is thrown away, and another made.
+                    Ok(meta.idle_for <= TRUSTED || lives(conn).await)
                 })
             });
         let turns = usize::try_from(pool.get_max_connections()).unwrap_or(Semaphore::MAX_PERMITS);
         let server = Server {
             pool: pool.connect_lazy_with(options),
             turns: Some(Arc::new(Semaphore::new(turns))),
+            ready: Ready::up_to(READY.min(turns)),
             unreachable: AtomicBool::new(false),
         };
         server.up_to_date().await
@@ -131,7 +132,7 @@ impl<F: Flavor> Server<F> {
         Ok(self)
     }
 
-    pub(super) async fn acquire(&self) -> Result<(PoolConnection<F::Database>, Option<OwnedSemaphorePermit>), Failure> {
+    pub(super) async fn acquire(&self) -> Result<(Taken<F::Database>, Option<OwnedSemaphorePermit>), Failure> {
         let turn = match &self.turns {
             None => None,
             Some(turns) => match tokio::time::timeout(WAIT, turns.clone().acquire_owned()).await {
@@ -140,13 +141,30 @@ impl<F: Flavor> Server<F> {
                 _ => return Err(fault(Fault::PoolExhausted)),
             },
         };
+        if let Some(ready) = self.ready().await {
+            return Ok((ready, turn));
+        }
         let conn = self.pool.acquire().await;
         self.unreachable.store(conn.is_err(), Ordering::Relaxed);
         match conn {
-            Ok(conn) => Ok((conn, turn)),
+            Ok(conn) => Ok((Taken::new(conn), turn)),
             Err(error @ sqlx::Error::PoolTimedOut) if turn.is_some() => Err(self.why_none_is_made(error).await),
             Err(error) => Err(<F::Database as Database>::Connection::failure(error)),
         }
+    }
+
+    /// A connection that is ready, unless it is found to be lost.
+    async fn ready(&self) -> Option<Taken<F::Database>> {
+        let taken = self.ready.take()?;
+        if taken.idle_for() <= TRUSTED {
+            return Some(taken);
+        }
+        let mut asked = Asked::on(taken, &self.ready);
+        if lives(asked.conn().ok()?).await {
+            return asked.into_taken();
+        }
+        self.ready.close();
+        None
     }
 
     /// The pool has tried again and again, and does not tell what for.
@@ -164,17 +182,21 @@ impl<F: Flavor> Server<F> {
     /// The migrations that were not done yet.
     pub(super) async fn pending(&self) -> Result<Result<Vec<&'static Migration>, MigrateError>, Failure> {
         let (conn, _turn) = self.acquire().await?;
-        let mut asked = Asked { conn, sound: false };
-        let pending = tokio::time::timeout(PATIENCE, pending(&mut *asked.conn)).await;
+        let mut asked = Asked::on(conn, &self.ready);
+        let pending = tokio::time::timeout(PATIENCE, pending(asked.conn()?)).await;
         let pending = pending.map_err(|_| fault(Fault::TimedOut))?;
-        asked.sound = pending.is_ok();
-        Ok(pending)
+        if pending.is_ok() { asked.settled(Ok(pending)) } else { Ok(pending) }
     }
 
     pub(super) async fn transaction(&self) -> Result<Transaction<F::Database>, Failure> {
         let (conn, turn) = self.acquire().await?;
-        Transaction::begin(conn, turn, F::BEGIN).await
+        Transaction::begin(conn.conn, turn, F::BEGIN).await
     }
+}
+
+/// Whether a connection answers.
+async fn lives(conn: &mut impl sqlx::Connection) -> bool {
+    matches!(tokio::time::timeout(PING, conn.ping()).await, Ok(Ok(())))
 }
 
 fn fault(fault: Fault) -> Failure {
@@ -189,12 +211,17 @@ impl<F: Flavor> Dialect for Server<F> {
 
     async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
         let (conn, _turn) = self.acquire().await?;
-        transaction::query(conn, sql, values).await
+        transaction::query(Asked::on(conn, &self.ready), sql, values).await
+    }
+
+    async fn query_first(&self, sql: Sql, values: &[Value<'_>]) -> Result<Option<Box<dyn Row>>, Failure> {
+        let (conn, _turn) = self.acquire().await?;
+        transaction::query_first(Asked::on(conn, &self.ready), sql, values).await
     }
 
     async fn query_keys(&self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, Failure> {
         let (conn, _turn) = self.acquire().await?;
-        transaction::query_keys(conn, select, keys).await
+        transaction::query_keys(Asked::on(conn, &self.ready), select, keys).await
     }
 
     async fn begin(&self) -> Result<Box<dyn Session>, Failure> {

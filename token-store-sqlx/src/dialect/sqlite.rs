@@ -10,11 +10,12 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, SqlitePool};
 use token_core::{Fault, SignalKind, StoreError, Time, TokenId};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use super::connection::{KEPT_SQL, Link, get, id_of};
+use super::connection::{Columns, KEPT_SQL, Link, boxed, id_of};
+use super::ready::{Asked, READY, Ready, Taken};
 use super::schema::{bring_up_to_date, pending, sorted};
-use super::transaction::{Transaction, query, query_keys};
+use super::transaction::{Transaction, query, query_first, query_keys};
 use super::{Dialect, Row, Rows, Session, Sql, Tally};
 use crate::error::{BadColumn, Failure, OpenError};
 use crate::store::persist;
@@ -24,12 +25,16 @@ use crate::value::Value;
 const WAIT: Duration = Duration::from_secs(5);
 
 /// How many may read at once; each is a thread.
-const READERS: u32 = 4;
+const READERS: u16 = 4;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 pub(crate) struct Sqlite {
     reads: SqlitePool,
+    /// As many as there are connections that read, where these are the store's alone.
+    read_turns: Option<Semaphore>,
+    /// Of those, the ones that are ready.
+    ready: Ready<sqlx::Sqlite>,
     writes: SqlitePool,
     /// SQLite lets one write at a time. Within a process they queue here, in order, and not by asking again and again.
     turn: Arc<Semaphore>,
@@ -69,7 +74,9 @@ impl Sqlite {
         let writer = options.clone().journal_mode(SqliteJournalMode::Wal);
         let reader = options.pragma("query_only", "ON");
         let sqlite = Sqlite {
-            reads: pool().max_connections(READERS).connect_lazy_with(reader),
+            reads: pool().max_connections(u32::from(READERS)).connect_lazy_with(reader),
+            read_turns: Some(Semaphore::new(READERS.into())),
+            ready: Ready::up_to(READY),
             writes: pool().max_connections(1).connect_lazy_with(writer),
             turn: Arc::new(Semaphore::new(1)),
         };
@@ -79,7 +86,13 @@ impl Sqlite {
 
     /// Works on a pool of the host's.
     pub(crate) async fn on(pool: SqlitePool) -> Result<Sqlite, OpenError> {
-        let sqlite = Sqlite { reads: pool.clone(), writes: pool, turn: Arc::new(Semaphore::new(1)) };
+        let sqlite = Sqlite {
+            reads: pool.clone(),
+            read_turns: None,
+            ready: Ready::up_to(0),
+            writes: pool,
+            turn: Arc::new(Semaphore::new(1)),
+        };
         sqlite.migrate().await?;
         Ok(sqlite)
     }
@@ -110,6 +123,22 @@ impl Sqlite {
             Err(error) => Err(error),
         };
         sorted::<SqliteConnection>(done)
+    }
+
+    /// A connection to read by, and the turn that it has.
+    async fn reader(&self) -> Result<(Asked<'_, sqlx::Sqlite>, Option<SemaphorePermit<'_>>), Failure> {
+        let turn = match &self.read_turns {
+            None => None,
+            Some(turns) => match tokio::time::timeout(WAIT, turns.acquire()).await {
+                Ok(Ok(turn)) => Some(turn),
+                _ => return Err(StoreError::from(Fault::PoolExhausted).into()),
+            },
+        };
+        let taken = match self.ready.take() {
+            Some(taken) => taken,
+            None => Taken::new(self.reads.acquire().await.map_err(SqliteConnection::failure)?),
+        };
+        Ok((Asked::on(taken, &self.ready), turn))
     }
 
     async fn begin_session(&self) -> Result<Transaction<sqlx::Sqlite>, Failure> {
@@ -156,13 +185,18 @@ impl Dialect for Sqlite {
     }
 
     async fn query(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure> {
-        let conn = self.reads.acquire().await.map_err(SqliteConnection::failure)?;
-        query(conn, sql, values).await
+        let (asked, _turn) = self.reader().await?;
+        query(asked, sql, values).await
+    }
+
+    async fn query_first(&self, sql: Sql, values: &[Value<'_>]) -> Result<Option<Box<dyn Row>>, Failure> {
+        let (asked, _turn) = self.reader().await?;
+        query_first(asked, sql, values).await
     }
 
     async fn query_keys(&self, select: &'static str, keys: &[&[u8]]) -> Result<Rows, Failure> {
-        let conn = self.reads.acquire().await.map_err(SqliteConnection::failure)?;
-        query_keys(conn, select, keys).await
+        let (asked, _turn) = self.reader().await?;
+        query_keys(asked, select, keys).await
     }
 
     async fn begin(&self) -> Result<Box<dyn Session>, Failure> {
@@ -296,7 +330,13 @@ impl Link for SqliteConnection {
     }
 
     async fn query(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, sqlx::Error> {
-        bound(sql, values).fetch_all(self).await.map(boxed)
+        bound(sql, values).fetch_all(self).await.map(|rows| rows.into_iter().map(boxed).collect())
+    }
+
+    // The thread of the connection is done with the statement when it has sent the row, and sends nothing more.
+    async fn query_first(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<Option<Box<dyn Row>>, sqlx::Error> {
+        let row = bound(sql, values).fetch_optional(self).await?;
+        Ok(row.map(boxed))
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -322,23 +362,17 @@ fn bound<'q>(sql: Sql, values: &'q [Value<'_>]) -> sqlx::query::Query<'q, sqlx::
     })
 }
 
-struct Columns(SqliteRow);
-
-fn boxed(rows: Vec<SqliteRow>) -> Rows {
-    rows.into_iter().map(|row| Box::new(Columns(row)) as Box<dyn Row>).collect()
-}
-
-impl Row for Columns {
+impl Row for Columns<SqliteRow> {
     fn int(&self, column: &'static str) -> Result<Option<i64>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn text(&self, column: &'static str) -> Result<Option<&str>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn bytes(&self, column: &'static str) -> Result<Option<&[u8]>, BadColumn> {
-        get(&self.0, column)
+        self.get(column)
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Time>, BadColumn> {

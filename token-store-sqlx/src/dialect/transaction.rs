@@ -9,7 +9,8 @@ use token_core::{Fault, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Link;
-use super::{Rows, Session, Sql, Tally};
+use super::ready::Asked;
+use super::{Row, Rows, Session, Sql, Tally};
 use crate::error::Failure;
 use crate::value::Value;
 
@@ -36,53 +37,38 @@ pub(super) async fn within<T, C: Link>(work: impl Future<Output = Result<T, sqlx
 }
 
 /// Asks one statement outside a transaction. A connection on which it failed, or was given up in the middle, is not used again.
-pub(super) async fn query<DB>(conn: PoolConnection<DB>, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>
+pub(super) async fn query<DB>(mut asked: Asked<'_, DB>, sql: Sql, values: &[Value<'_>]) -> Result<Rows, Failure>
 where
     DB: Database<Connection: Link>,
 {
-    let mut asked = Asked::on(conn);
-    let rows = within::<_, DB::Connection>(asked.conn.query(sql, values)).await;
+    let rows = within::<_, DB::Connection>(asked.conn()?.query(sql, values)).await;
     asked.settled(rows)
+}
+
+/// The same of the first row that it answers.
+pub(super) async fn query_first<DB>(
+    mut asked: Asked<'_, DB>,
+    sql: Sql,
+    values: &[Value<'_>],
+) -> Result<Option<Box<dyn Row>>, Failure>
+where
+    DB: Database<Connection: Link>,
+{
+    let row = within::<_, DB::Connection>(asked.conn()?.query_first(sql, values)).await;
+    asked.settled(row)
 }
 
 /// The same of the rows that hold one of these keys.
 pub(super) async fn query_keys<DB>(
-    conn: PoolConnection<DB>,
+    mut asked: Asked<'_, DB>,
     select: &'static str,
     keys: &[&[u8]],
 ) -> Result<Rows, Failure>
 where
     DB: Database<Connection: Link>,
 {
-    let mut asked = Asked::on(conn);
-    let rows = within::<_, DB::Connection>(asked.conn.query_keys(select, keys)).await;
+    let rows = within::<_, DB::Connection>(asked.conn()?.query_keys(select, keys)).await;
     asked.settled(rows)
-}
-
-/// A connection on which something is under way.
-pub(super) struct Asked<DB: Database> {
-    pub(super) conn: PoolConnection<DB>,
-    /// Whether it may be used again, as it stands.
-    pub(super) sound: bool,
-}
-
-impl<DB: Database<Connection: Link>> Asked<DB> {
-    fn on(conn: PoolConnection<DB>) -> Asked<DB> {
-        Asked { conn, sound: DB::Connection::OUTLIVES_DROPS }
-    }
-
-    fn settled(mut self, rows: Result<Rows, Failure>) -> Result<Rows, Failure> {
-        self.sound = !rows.as_ref().is_err_and(Failure::ends_connection);
-        rows
-    }
-}
-
-impl<DB: Database> Drop for Asked<DB> {
-    fn drop(&mut self) {
-        if !self.sound {
-            self.conn.close_on_drop();
-        }
-    }
 }
 
 pub(super) struct Transaction<DB: Database<Connection: Link>> {

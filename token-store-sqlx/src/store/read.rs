@@ -48,7 +48,8 @@ pub(super) const FACT: &str = "SELECT value FROM api_token_meta WHERE name = ?";
 impl SqlStore {
     pub(super) async fn load_selectors(&self, selectors: &[Selector]) -> Result<Vec<Loaded>, StoreError> {
         if let [one] = selectors {
-            return self.all(LOAD_ONE.into(), &values![one.as_bytes()], rows::loaded).await;
+            let found = self.first(LOAD_ONE.into(), &values![one.as_bytes()], rows::loaded).await?;
+            return Ok(found.into_iter().collect());
         }
         let mut distinct = selectors.to_vec();
         distinct.sort_unstable();
@@ -132,15 +133,15 @@ impl SqlStore {
         Ok(rows.iter().map(|row| read(&**row)).collect::<Result<_, _>>()?)
     }
 
-    /// The first row that a statement answers.
+    /// The row that a statement answers, of which there is one or none.
     async fn first<T>(
         &self,
         sql: Sql,
         values: &[Value<'_>],
         read: fn(&dyn Row) -> Result<T, BadColumn>,
     ) -> Result<Option<T>, StoreError> {
-        let rows = self.read(sql, values).await?;
-        Ok(rows.first().map(|row| read(&**row)).transpose()?)
+        let row = self.read_first(sql, values).await?;
+        Ok(row.map(|row| read(&*row)).transpose()?)
     }
 }
 

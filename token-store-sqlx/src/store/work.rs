@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use token_core::StoreError;
 
 use super::SqlStore;
-use crate::dialect::{Dialect, Rows, Session, Sql};
+use crate::dialect::{Dialect, Row, Rows, Session, Sql};
 use crate::error::Failure;
 use crate::value::Value;
 
@@ -41,6 +41,11 @@ impl SqlStore {
     /// Asks one statement, again if others were in the way.
     pub(super) async fn read(&self, sql: Sql, values: &[Value<'_>]) -> Result<Rows, StoreError> {
         persist(ATTEMPTS, || self.dialect.query(sql.clone(), values)).await
+    }
+
+    /// The same of one that answers one row or none.
+    pub(super) async fn read_first(&self, sql: Sql, values: &[Value<'_>]) -> Result<Option<Box<dyn Row>>, StoreError> {
+        persist(ATTEMPTS, || self.dialect.query_first(sql.clone(), values)).await
     }
 }
 

@@ -85,3 +85,16 @@ async fn an_address_of_no_database_is_said_clearly() {
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }
+
+#[test]
+fn a_store_may_go_after_its_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (store, folder) = runtime.block_on(async {
+        let db = Database::sqlite().await;
+        let store = db.store().await;
+        assert!(store.token(id(1)).await.unwrap().is_none());
+        (store, db)
+    });
+    drop(runtime);
+    drop((store, folder));
+}
