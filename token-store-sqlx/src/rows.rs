@@ -4,8 +4,8 @@ use std::error::Error;
 use std::net::IpAddr;
 
 use token_core::{
-    Client, Digest, Event, EventHash, EventHead, Fault, Fingerprint, Generation, LastUse, Loaded, Outcome, Owner,
-    OwnerId, Scheme, Seal, Sealed, Secret, SecretRef, Selector, StoreError, Superseded, Time, Token, TokenId,
+    Client, Digest, Event, EventHash, EventHead, Fault, Fingerprint, Generation, Grants, LastUse, Loaded, Outcome,
+    Owner, OwnerId, Scheme, Seal, Sealed, Secret, SecretRef, Selector, StoreError, Superseded, Time, Token, TokenId,
 };
 
 use crate::dialect::Row;
@@ -95,7 +95,14 @@ fn present<T>(column: &'static str, value: Option<T>) -> Result<T, BadColumn> {
     value.ok_or_else(|| BadColumn::new(column, "it is empty"))
 }
 
+/// What the row before was granted, and the text that says so: of many tokens, most are granted what others are.
+pub(crate) type Granted = Option<(Box<str>, Grants)>;
+
 pub(crate) fn token(row: &dyn Row) -> Result<Sealed<Token>, BadColumn> {
+    token_after(row, None)
+}
+
+fn token_after(row: &dyn Row, granted: Option<&mut Granted>) -> Result<Sealed<Token>, BadColumn> {
     let json = |column, error| BadColumn::new(column, Box::<dyn Error + Send + Sync>::from(error));
     let networks = |text: Option<&str>| text.map(serde_json::from_str).transpose();
     // In the order of the columns.
@@ -103,7 +110,7 @@ pub(crate) fn token(row: &dyn Row) -> Result<Sealed<Token>, BadColumn> {
         id: row.need_id("id")?,
         owner: row.need_parsed("owner")?,
         name: row.need_parsed("name")?,
-        grants: serde_json::from_str(row.need_text("grants")?).map_err(|error| json("grants", error))?,
+        grants: grants(row.need_text("grants")?, granted).map_err(|error| json("grants", error))?,
         networks: networks(row.text("networks")?).map_err(|error| json("networks", error))?,
         created_at: row.need_time("created_at")?,
         created_by: row.need_parsed("created_by")?,
@@ -118,6 +125,18 @@ pub(crate) fn token(row: &dyn Row) -> Result<Sealed<Token>, BadColumn> {
         head: row.head(["head_seq", "head_hash", "head_at"])?,
     };
     Ok(Sealed::from_parts(token, row.seal(["seal", "seal_key"])?))
+}
+
+fn grants(text: &str, granted: Option<&mut Granted>) -> Result<Grants, serde_json::Error> {
+    let Some(before) = granted else { return serde_json::from_str(text) };
+    if let Some((same, grants)) = before
+        && **same == *text
+    {
+        return Ok(grants.clone());
+    }
+    let grants: Grants = serde_json::from_str(text)?;
+    *before = Some((text.into(), grants.clone()));
+    Ok(grants)
 }
 
 fn superseded(row: &dyn Row) -> Result<Option<Superseded>, BadColumn> {
@@ -201,13 +220,22 @@ pub(crate) const OWNER_STATE: [&str; 7] =
 
 /// A secret with its token and owner, as the hot lookup reads them.
 pub(crate) fn loaded(row: &dyn Row) -> Result<Loaded, BadColumn> {
+    read_loaded(row, None)
+}
+
+/// The same, of a row that follows others.
+pub(crate) fn loaded_after(row: &dyn Row, granted: &mut Granted) -> Result<Loaded, BadColumn> {
+    read_loaded(row, Some(granted))
+}
+
+fn read_loaded(row: &dyn Row, granted: Option<&mut Granted>) -> Result<Loaded, BadColumn> {
     // In the order of the columns.
     let (selector, generation) = (row.selector("selector")?, row.generation("generation")?);
     let scheme = Scheme::from_code(row.need("scheme")?);
     let scheme = scheme.ok_or_else(|| BadColumn::new("scheme", "this version does not know the scheme"))?;
     let digest = Digest::from_bytes(row.array("digest")?);
     let key = row.need_parsed("key_id")?;
-    let token = token(row)?;
+    let token = token_after(row, granted)?;
     let secret = Secret { selector, token: token.unverified().id, generation, scheme, digest, key };
     let owner = if row.text("owner_id")?.is_some() { Some(owner(row)?) } else { None };
     Ok(Loaded { secret, token, owner })

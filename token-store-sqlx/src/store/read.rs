@@ -54,12 +54,12 @@ impl SqlStore {
         let mut distinct = selectors.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
-        let mut found = Vec::with_capacity(distinct.len());
+        let (mut found, mut granted) = (Vec::with_capacity(distinct.len()), None);
         for chunk in distinct.chunks(CHUNK) {
             let keys: Vec<&[u8]> = chunk.iter().map(|selector| selector.as_bytes().as_slice()).collect();
             let rows = persist(ATTEMPTS, || self.dialect.query_keys(LOAD_KEYS, &keys)).await?;
             for row in &rows {
-                found.push(rows::loaded(&**row)?);
+                found.push(rows::loaded_after(&**row, &mut granted)?);
             }
         }
         Ok(found)
