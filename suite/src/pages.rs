@@ -252,7 +252,7 @@ mod tests {
         let mut frames = Frames(Vec::new());
         let page = |title: &str, nav: &str| format!("200\na: b\n\n<title>{title}</title>\n{nav}\n<main>{title}</main>");
         let folded = [("x", "ann"), ("y", "ann"), ("z", "bob")].map(|(title, nav)| frames.folded(&page(title, nav)));
-        assert_eq!(folded[0], "200\n(frame 1)\na: b\n\nann\n(end of frame)\n<title>x</title>\n<main>x</main>");
+        assert_eq!(folded[0], "200\n(frame 1)\na: b\n\nann\n\n(end of frame)\n<title>x</title>\n<main>x</main>");
         assert_eq!(folded[1], "200\n(frame 1)\n<title>y</title>\n<main>y</main>");
         assert!(folded[2].contains("(frame 2)\na: b\n\nbob\n"));
         assert_eq!(frames.folded("303\nlocation: /x\n\n"), "303\nlocation: /x\n\n");
