@@ -77,5 +77,5 @@ fn on(setting: &Setting, name: &'static str, kind: Kind) -> Result<Row, Trouble>
     ours()?;
     let measured = pairs(PAIRS, ours, singly)?;
     let row = Row::new(name, "ms", Measured { ratio: 1.0 / measured.ratio, ..measured });
-    Ok(row.note("ours in one transaction: a statement for the last uses and one for the hours; theirs a commit each, of the last use alone"))
+    Ok(row.note("ours in one transaction, the last uses and the hours; theirs a commit each, of the last use alone"))
 }
