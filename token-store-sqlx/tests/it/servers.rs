@@ -17,7 +17,6 @@ on_every_server! {
     what_passes_is_done_again,
     a_commit_that_is_refused_at_the_end_is_done_again,
     connections_that_the_server_ended_are_replaced,
-    connections_that_were_lost_while_they_were_idle_are_replaced,
     a_database_that_takes_no_writes_is_read_all_the_same,
     a_change_that_is_committed_late_is_found_by_looking_back,
     a_deadlock_reaches_no_caller,
@@ -144,20 +143,6 @@ async fn connections_that_the_server_ended_are_replaced(db: &Database) {
         db.disconnect_all().await;
         assert_eq!(store.commit(&create(token(number, "ann"), 100)).await.unwrap(), Committed::Done);
     }
-}
-
-/// Idle for longer than they are trusted.
-async fn connections_that_were_lost_while_they_were_idle_are_replaced(db: &Database) {
-    let store = db.store().await;
-    store.commit(&create_first(token(0, "ann"))).await.unwrap();
-    let four = async || {
-        let (a, b, c, d) = tokio::join!(store.token(id(0)), store.token(id(0)), store.token(id(0)), store.token(id(0)));
-        [a, b, c, d].into_iter().for_each(|found| assert!(found.unwrap().is_some()));
-    };
-    four().await;
-    db.disconnect_all().await;
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    four().await;
 }
 
 async fn a_database_that_takes_no_writes_is_read_all_the_same(db: &Database) {
