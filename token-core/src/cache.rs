@@ -38,13 +38,14 @@ pub(crate) struct Cache {
     owners: Owners,
     due: ConcurrentQueue<Selector>,
     max_staleness: Duration,
-    /// The same as an age, and the one at which a snapshot that is in use is due.
+    /// The age at which a snapshot is served no more, and the one at which a snapshot that is in use is due.
     stale_at: Age,
     refresh_at: Age,
 }
 
 impl Cache {
-    pub(crate) fn new(size: usize, max_staleness: Duration) -> Cache {
+    /// `clock_lag` is what the clock that ages are judged by may be behind.
+    pub(crate) fn new(size: usize, max_staleness: Duration, clock_lag: Duration) -> Cache {
         static CACHES: AtomicU64 = AtomicU64::new(0);
         let size = size.max(1);
         let options = OptionsBuilder::new().estimated_items_capacity(size).weight_capacity(size as u64).build();
@@ -72,7 +73,7 @@ impl Cache {
             owners: Owners::default(),
             due: ConcurrentQueue::bounded(DUE_MAX.min(size)),
             max_staleness,
-            stale_at: Age::new(max_staleness),
+            stale_at: Age::new(max_staleness.saturating_sub(clock_lag)),
             refresh_at: Age::new(max_staleness / 2),
         }
     }

@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use token_core::{
-    BuildError, Ceiling, Ceilings, Edit, Expiry, Fault, Keyring, ManageError, NewToken, Overlap, OwnerId, Reason,
-    Replace, Rotation, Time, TokenStore, Tokens,
+    BuildError, Ceiling, Ceilings, Clock, Edit, Expiry, Fault, Keyring, ManageError, ManualClock, NewToken, Overlap,
+    OwnerId, Reading, Reason, Replace, Rotation, Time, TokenStore, Tokens,
 };
 
 use crate::store::weathered;
@@ -104,11 +105,48 @@ async fn nothing_is_served_past_the_bound() {
     let minted = here.create(&[]).await;
     assert!(here.verify(&minted).await.is_ok());
     elsewhere.tokens.manage(&elsewhere.owner).revoke(minted.token.id).await.unwrap();
-    here.clock.advance(MAX_STALENESS - std::time::Duration::from_nanos(1000));
+    here.clock.advance(MAX_STALENESS - Duration::from_micros(1));
     assert!(here.verify(&minted).await.is_ok(), "it can't know");
     // An operator who sets the clock back makes nothing younger.
     here.clock.set_wall(Time::EPOCH);
-    here.clock.advance(std::time::Duration::from_nanos(1000));
+    here.clock.advance(Duration::from_micros(1));
+    assert_eq!(here.verify(&minted).await.unwrap_err(), Reason::Revoked);
+}
+
+/// A clock that is read as what it showed a second ago, as those of operating systems lag by a tick.
+struct Lagging(Arc<ManualClock>);
+
+impl Clock for Lagging {
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    fn reading(&self) -> Reading {
+        Reading {
+            wall: self.now().saturating_sub(seconds(1)),
+            monotonic: self.0.monotonic().saturating_sub(seconds(1)),
+        }
+    }
+
+    fn reading_lag(&self) -> Duration {
+        seconds(1)
+    }
+}
+
+#[tokio::test]
+async fn what_a_clock_lags_by_is_taken_from_the_bound() {
+    let (memory, store) = weathered();
+    let clock = Arc::new(ManualClock::at(crate::world::start()));
+    clock.advance(minutes(1));
+    let lagging = Lagging(Arc::clone(&clock));
+    let here = World::with(Arc::clone(&store) as _, |builder| builder.clock(lagging)).await;
+    let elsewhere = World::elsewhere(memory as _).await;
+    let minted = here.create(&[]).await;
+    assert!(here.verify(&minted).await.is_ok());
+    elsewhere.tokens.manage(&elsewhere.owner).revoke(minted.token.id).await.unwrap();
+    clock.advance(MAX_STALENESS - seconds(1) - Duration::from_micros(1));
+    assert!(here.verify(&minted).await.is_ok(), "it can't know");
+    clock.advance(Duration::from_micros(1));
     assert_eq!(here.verify(&minted).await.unwrap_err(), Reason::Revoked);
 }
 
