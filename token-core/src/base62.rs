@@ -38,11 +38,16 @@ pub(crate) fn decode_six(digits: &[u8; 6]) -> u64 {
 /// Of what is no digit, nothing that means anything.
 #[inline]
 fn value(digit: u8) -> u64 {
-    u64::from(match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'A'..=b'Z' => digit - b'A' + 10,
-        _ => digit.wrapping_sub(b'a').wrapping_add(36),
-    })
+    const VALUES: [u8; 256] = {
+        let mut values = [0; 256];
+        let mut value = 0;
+        while value < DIGITS.len() {
+            values[DIGITS[value] as usize] = value as u8;
+            value += 1;
+        }
+        values
+    };
+    u64::from(VALUES[usize::from(digit)])
 }
 
 /// `N` digits, each uniform: bytes from 248 up are thrown away, since 256 is not a multiple of 62.

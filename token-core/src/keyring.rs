@@ -11,7 +11,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::mac::ShortMac;
+use crate::mac::{ShortMac, padding};
 use crate::random::{Random, RandomError};
 use crate::secret::{Digest, Generation, Secret, VERIFIER_LEN};
 use crate::text::KeyId;
@@ -337,11 +337,11 @@ impl Subkeys {
         const TOKEN: usize = VERIFIER_LEN;
         const GENERATION: usize = TOKEN + 16;
         const END: usize = GENERATION + 4;
-        let mut message = [0; 64];
+        let mut message = const { padding::<END>() };
         message[..TOKEN].copy_from_slice(verifier);
         message[TOKEN..GENERATION].copy_from_slice(token.as_bytes());
         message[GENERATION..END].copy_from_slice(&generation.number().to_be_bytes());
-        Digest::from_bytes(self.digest.finish::<END>(&mut message))
+        Digest::from_bytes(self.digest.finish(&mut message))
     }
 }
 

@@ -34,31 +34,34 @@ impl ShortMac {
         ShortMac { inner: after(0x36), outer: after(0x5c) }
     }
 
-    /// The MAC of what is at the start of `block`, `LEN` bytes; the rest of it must be zero. The block is wiped.
+    /// The MAC of the message in a block that was begun as [`padding`] of its length. The block is wiped.
     #[inline]
-    pub(crate) fn finish<const LEN: usize>(&self, block: &mut [u8; BLOCK]) -> [u8; 32] {
-        const { assert!(LEN <= MESSAGE_MAX) };
+    pub(crate) fn finish(&self, block: &mut [u8; BLOCK]) -> [u8; 32] {
         let mut state = self.inner;
-        pad::<LEN>(block);
         compress256(&mut state, std::slice::from_ref(&*block));
         // A wide store that is kept for its being looked at; 64 volatile ones cost a third of a compression.
         *block = [0; BLOCK];
         std::hint::black_box(&*block);
-        let mut last = [0; BLOCK];
+        let mut last = const { padding::<32>() };
         last[..32].copy_from_slice(&bytes(state));
-        pad::<32>(&mut last);
         state = self.outer;
         compress256(&mut state, std::slice::from_ref(&last));
         bytes(state)
     }
 }
 
-/// The padding of a message whose first block was a pad of the key.
-#[inline]
-fn pad<const LEN: usize>(block: &mut [u8; BLOCK]) {
+/// A block for a message of so many bytes, behind one block of a pad of the key: zeros in their place, and the padding (FIPS 180-4 §5.1.1).
+pub(crate) const fn padding<const LEN: usize>() -> [u8; BLOCK] {
+    const { assert!(LEN <= MESSAGE_MAX) };
+    let mut block = [0; BLOCK];
     block[LEN] = 0x80;
-    let bits = ((BLOCK + LEN) as u64) * 8;
-    block[BLOCK - 8..].copy_from_slice(&bits.to_be_bytes());
+    let bits = ((BLOCK + LEN) as u64 * 8).to_be_bytes();
+    let mut at = 0;
+    while at < bits.len() {
+        block[BLOCK - bits.len() + at] = bits[at];
+        at += 1;
+    }
+    block
 }
 
 #[inline]
@@ -77,9 +80,9 @@ mod tests {
     use super::*;
 
     fn mac<const LEN: usize>(key: &[u8; 32], message: &[u8; BLOCK]) -> [u8; 32] {
-        let mut block = [0; BLOCK];
+        let mut block = padding::<LEN>();
         block[..LEN].copy_from_slice(&message[..LEN]);
-        ShortMac::new(key).finish::<LEN>(&mut block)
+        ShortMac::new(key).finish(&mut block)
     }
 
     proptest! {

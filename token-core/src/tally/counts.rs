@@ -99,7 +99,7 @@ struct Seen {
 }
 
 impl Counts {
-    #[inline]
+    #[inline(always)]
     pub(super) fn used(&mut self, used: &Used<'_>, room: &Room) {
         let key = Key(used.token, used.generation, used.at.hour());
         let client = used.call.client.unwrap_or_default();

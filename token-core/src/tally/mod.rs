@@ -56,7 +56,7 @@ impl Room {
 }
 
 impl Tally {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn used(&self, used: &Used<'_>) {
         lock(self.counts.own()).used(used, &self.room);
     }
