@@ -203,3 +203,16 @@ pub fn pass(tokens: &Tokens, header: &[u8]) -> bool {
     }
     allowed
 }
+
+/// The same for a token that may have to be loaded first.
+pub async fn pass_or_load(tokens: &Tokens, header: &[u8]) -> bool {
+    if pass(tokens, header) {
+        return true;
+    }
+    let Ok(verified) = verify(tokens, header).await else { return false };
+    let allowed = tokens.require::<ProjectsRead>(&verified).is_ok();
+    if allowed {
+        tokens.tally_use(&verified, &CALL);
+    }
+    allowed
+}

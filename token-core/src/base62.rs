@@ -40,9 +40,9 @@ pub(crate) fn decode_six(digits: &[u8; 6]) -> u64 {
 fn value(digit: u8) -> u64 {
     const VALUES: [u8; 256] = {
         let mut values = [0; 256];
-        let mut value = 0;
-        while value < DIGITS.len() {
-            values[DIGITS[value] as usize] = value as u8;
+        let mut value: u8 = 0;
+        while (value as usize) < DIGITS.len() {
+            values[DIGITS[value as usize] as usize] = value;
             value += 1;
         }
         values

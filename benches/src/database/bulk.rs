@@ -80,7 +80,12 @@ impl Filled {
                 }
                 continue;
             }
-            let mut file = std::fs::File::open(path)?;
+            let mut file = match std::fs::File::open(path) {
+                Ok(file) => file,
+                // A server takes files away as it goes.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
             while std::io::Read::read(&mut file, &mut buffer)? > 0 {}
         }
         Ok(())

@@ -5,37 +5,58 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_web::error::ErrorUnauthorized;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{App, HttpRequest, HttpServer, web};
 use token_actix::TokenLayer;
 use token_core::Tokens;
 
 use super::server::{Server, Started};
 use crate::Trouble;
 use crate::clock::Thread;
-use crate::subject::{Building, ProjectsRead};
+use crate::subject::{Building, ProjectsRead, pass_or_load};
 
 /// How long a worker may take to be there.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Starts a worker that serves the bare route, or the same behind a layer that asks for one scope where tokens are built for it.
+/// What protects the route.
+pub enum Protection {
+    /// Nothing.
+    None,
+    /// A layer that asks for one scope.
+    Layer(Building),
+    /// Its handler, which verifies by itself: see [`by_itself`](super::by_itself).
+    Handler(Building),
+}
+
+impl std::fmt::Debug for Protection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Protection::None => "None",
+            Protection::Layer(_) => "Layer(..)",
+            Protection::Handler(_) => "Handler(..)",
+        })
+    }
+}
+
+/// Starts a worker that serves the route.
 ///
 /// # Errors
 /// If it does not get a port, or does not start.
-pub fn start(building: Option<Building>) -> Result<Server, Trouble> {
+pub fn start(protection: Protection) -> Result<Server, Trouble> {
     let (say, said) = mpsc::channel::<Started>();
     let (hand, handed) = mpsc::channel();
     let running = std::thread::spawn(move || {
         let failed = |error: Trouble| drop(say.send(Err(error)));
         let served = actix_web::rt::System::new().block_on(async {
-            let tokens = match building {
-                None => None,
-                Some(building) => {
-                    let (tokens, background) = building().await?;
-                    actix_web::rt::spawn(background);
-                    Some(tokens)
+            let route = match protection {
+                Protection::None => Route::Bare,
+                Protection::Layer(building) => {
+                    Route::Layer(TokenLayer::required(&built(building).await?).require::<ProjectsRead>())
                 }
+                Protection::Handler(building) => Route::Handler(web::Data::new(built(building).await?)),
             };
-            serve(tokens, &say, &hand).await
+            serve(route, &say, &hand).await
         });
         if let Err(error) = served {
             // Nobody hears it unless it happens at the start.
@@ -48,24 +69,42 @@ pub fn start(building: Option<Building>) -> Result<Server, Trouble> {
     Ok(Server::of(address, thread, stop, running))
 }
 
+#[derive(Clone)]
+enum Route {
+    Bare,
+    Layer(TokenLayer),
+    Handler(web::Data<Tokens>),
+}
+
+async fn built(building: Building) -> Result<Tokens, Trouble> {
+    let (tokens, background) = building().await?;
+    actix_web::rt::spawn(background);
+    Ok(tokens)
+}
+
+async fn verifying(tokens: web::Data<Tokens>, request: HttpRequest) -> actix_web::Result<&'static str> {
+    let header = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+    if pass_or_load(&tokens, header).await { Ok("ok") } else { Err(ErrorUnauthorized("refused")) }
+}
+
 async fn serve(
-    tokens: Option<Tokens>,
+    route: Route,
     started: &mpsc::Sender<Started>,
     hand: &mpsc::Sender<ServerHandle>,
 ) -> Result<(), Trouble> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let say = started.clone();
-    let layer = tokens.map(|tokens| TokenLayer::required(&tokens).require::<ProjectsRead>());
     let app = move || {
         // Called on the worker's own thread, once. Who does not listen any more has given up.
         drop(say.send(Thread::current().map(|thread| (address, thread))));
-        let layer = layer.clone();
+        let route = route.clone();
         App::new().configure(move |config| {
-            let projects = web::resource("/projects").route(web::get().to(async || "ok"));
-            match layer {
-                Some(layer) => config.service(projects.wrap(layer)),
-                None => config.service(projects),
+            let projects = web::resource("/projects");
+            match route {
+                Route::Bare => config.service(projects.route(web::get().to(async || "ok"))),
+                Route::Layer(layer) => config.service(projects.route(web::get().to(async || "ok")).wrap(layer)),
+                Route::Handler(tokens) => config.app_data(tokens).service(projects.route(web::get().to(verifying))),
             };
         })
     };

@@ -5,4 +5,4 @@ mod load;
 mod server;
 
 pub use load::{Connection, Connections, request};
-pub use server::{App, Server, protected};
+pub use server::{App, Server, by_itself, protected};

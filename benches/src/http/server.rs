@@ -7,6 +7,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderValue, StatusCode};
 use axum::routing::get;
 use token_axum::TokenLayer;
 use token_core::Tokens;
@@ -15,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::Trouble;
 use crate::clock::Thread;
-use crate::subject::ProjectsRead;
+use crate::subject::{ProjectsRead, pass_or_load};
 
 /// What is served: a router, which may want to know where requests come from.
 #[derive(Debug)]
@@ -133,16 +136,23 @@ pub fn protected(tokens: &Tokens) -> App {
     App::WithAddresses(bare().layer(TokenLayer::required(tokens).require::<ProjectsRead>()))
 }
 
+/// The least that a route can do and be protected: nothing is in front of its handler, which verifies by itself, and answers a
+/// refusal with nothing but a status.
+#[must_use]
+pub fn by_itself(tokens: &Tokens) -> App {
+    App::Bare(Router::new().route("/projects", get(verifying)).with_state(tokens.clone()))
+}
+
+async fn verifying(State(tokens): State<Tokens>, request: Request) -> Result<&'static str, StatusCode> {
+    let (parts, _) = request.into_parts();
+    let header = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    if pass_or_load(&tokens, header).await { Ok("ok") } else { Err(StatusCode::UNAUTHORIZED) }
+}
+
 impl App {
     /// The handler and nothing else.
     #[must_use]
     pub fn bare() -> App {
         App::Bare(bare())
-    }
-
-    /// The same, told where requests come from.
-    #[must_use]
-    pub fn bare_with_addresses() -> App {
-        App::WithAddresses(bare())
     }
 }

@@ -4,13 +4,15 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
+
 use super::{Setting, runtime};
 use crate::Trouble;
-use crate::clock::Thread;
-use crate::http::{App, Connections, Server, actix, protected, request};
+use crate::http::actix::{self, Protection};
+use crate::http::{App, Connections, Server, by_itself, protected, request};
 use crate::pairs::{median, pairs, percentile};
 use crate::shelf::Shelf;
-use crate::subject::{Keeping, Subject};
+use crate::subject::{Building, Keeping, Subject};
 use crate::table::Row;
 
 /// Connections of the load.
@@ -29,44 +31,52 @@ pub(super) fn throughput(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
         ("http.actix.1k", Framework::Actix, 1000),
     ] {
         if setting.asks_for(name) {
-            let (bare, ours, requests) = servers_on(framework, count)?;
             let runtime = runtime()?;
-            let open =
-                |server: &Server| runtime.block_on(Connections::open(server.address, CONNECTIONS, requests.clone()));
-            let (to_ours, to_bare) = (RefCell::new(open(&ours)?), RefCell::new(open(&bare)?));
-            let (mut cost_ours, mut cost_bare) = (Vec::new(), Vec::new());
-            let slice = |to: &RefCell<Connections>, thread: &Thread, costs: &mut Vec<f64>| {
-                let before = thread.on_cpu()?;
-                let rate = runtime.block_on(to.borrow_mut().saturate(SLICE))?;
-                let spent = thread.on_cpu()?.saturating_sub(before);
-                costs.push(spent.as_secs_f64() * 1e6 / (rate * SLICE.as_secs_f64()));
-                Ok(rate)
-            };
-            let measured = pairs(
-                PAIRS,
-                || slice(&to_ours, &ours.thread, &mut cost_ours),
-                || slice(&to_bare, &bare.thread, &mut cost_bare),
-            )?;
-            if framework == Framework::Actix {
-                let [ours, bare] = [cost_ours, cost_bare].map(median);
-                let note = format!("the server's thread a request: {ours:.2} µs, bare {bare:.2} µs");
-                rows.push(Row::new(name, "/s", measured).note(note));
-                continue;
-            }
-            // What a host that wants to know where requests come from pays for that alone; actix-web always knows.
-            let told = Server::start(|| Box::pin(async { Ok(App::bare_with_addresses()) }))?;
-            let (to_told, mut cost_told) = (RefCell::new(open(&told)?), Vec::new());
-            for _ in 0..PAIRS / 3 {
-                slice(&to_told, &told.thread, &mut cost_told)?;
-            }
-            let [ours, bare, told] = [cost_ours, cost_bare, cost_told].map(median);
+            let subject = Stored::new(count)?;
+            let load = |route| Load::on(&runtime, subject.serve(framework, route)?, &subject.requests);
+            let (bare, ours) = (load(Route::Bare)?, load(Route::Layer)?);
+            let measured = pairs(PAIRS, || ours.slice(), || bare.slice())?;
+            let (cost_ours, cost_bare) = (ours.cost(), bare.cost());
+            // Only now: actix-web lets nobody wait who sends nothing.
+            let alone = load(Route::Handler)?;
+            let least = pairs(PAIRS / 2, || alone.slice(), || bare.slice())?.ratio;
             let note = format!(
-                "the server's thread a request: {ours:.2} µs, bare {bare:.2} µs, bare with the client's address {told:.2} µs"
+                "the server's thread a request: {cost_ours:.2} µs, bare {cost_bare:.2} µs; a handler that verifies by itself, with nothing in \
+                 front of it: {least:.3} of bare"
             );
             rows.push(Row::new(name, "/s", measured).note(note));
         }
     }
     Ok(rows)
+}
+
+/// A server, and connections that ask it as fast as it answers.
+struct Load<'a> {
+    runtime: &'a Runtime,
+    server: Server,
+    connections: RefCell<Connections>,
+    /// What the server's thread took for each request, in microseconds: of every slice.
+    costs: RefCell<Vec<f64>>,
+}
+
+impl<'a> Load<'a> {
+    fn on(runtime: &'a Runtime, server: Server, requests: &[Vec<u8>]) -> Result<Load<'a>, Trouble> {
+        let connections = runtime.block_on(Connections::open(server.address, CONNECTIONS, requests.to_vec()))?;
+        Ok(Load { runtime, server, connections: RefCell::new(connections), costs: RefCell::default() })
+    }
+
+    /// Requests a second.
+    fn slice(&self) -> Result<f64, Trouble> {
+        let before = self.server.thread.on_cpu()?;
+        let rate = self.runtime.block_on(self.connections.borrow_mut().saturate(SLICE))?;
+        let spent = self.server.thread.on_cpu()?.saturating_sub(before);
+        self.costs.borrow_mut().push(spent.as_secs_f64() * 1e6 / (rate * SLICE.as_secs_f64()));
+        Ok(rate)
+    }
+
+    fn cost(&self) -> f64 {
+        median(self.costs.borrow().clone())
+    }
 }
 
 pub(super) fn latency(_setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
@@ -95,30 +105,58 @@ enum Framework {
     Actix,
 }
 
-/// A bare server, a protected one, and requests with so many tokens, which both get.
-pub(crate) fn servers(count: usize) -> Result<(Server, Server, Vec<Vec<u8>>), Trouble> {
-    servers_on(Framework::Axum, count)
+/// How the route is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Bare,
+    Layer,
+    /// The least that could be done: see [`by_itself`].
+    Handler,
 }
 
-fn servers_on(framework: Framework, count: usize) -> Result<(Server, Server, Vec<Vec<u8>>), Trouble> {
-    let store = Arc::new(Shelf::default());
-    let (subject, background) = runtime()?.block_on(Subject::on(store.clone(), Keeping::all(count), count))?;
-    runtime()?.block_on(background.turn())?;
-    let requests = subject.headers.iter().map(|header| request("GET", "/projects", header)).collect();
-    // As a host runs it: the background beside the requests, and nothing chosen.
-    let building = async move || crate::subject::build(store, Keeping::default_of_the_service()).await;
-    let (ours, bare) = match framework {
-        Framework::Actix => (actix::start(Some(Box::new(|| Box::pin(building()))))?, actix::start(None)?),
-        Framework::Axum => {
-            let ours = Server::start(move || {
+/// Tokens in a store, and requests with them.
+struct Stored {
+    store: Arc<Shelf>,
+    requests: Vec<Vec<u8>>,
+}
+
+impl Stored {
+    fn new(count: usize) -> Result<Stored, Trouble> {
+        let store = Arc::new(Shelf::default());
+        let (subject, background) = runtime()?.block_on(Subject::on(store.clone(), Keeping::all(count), count))?;
+        runtime()?.block_on(background.turn())?;
+        let requests = subject.headers.iter().map(|header| request("GET", "/projects", header)).collect();
+        Ok(Stored { store, requests })
+    }
+
+    fn serve(&self, framework: Framework, route: Route) -> Result<Server, Trouble> {
+        let store = Arc::clone(&self.store);
+        // As a host runs it: the background beside the requests, and nothing chosen.
+        let building = async move || crate::subject::build(store, Keeping::default_of_the_service()).await;
+        match framework {
+            Framework::Actix => {
+                let building: Building = Box::new(|| Box::pin(building()));
+                actix::start(match route {
+                    Route::Bare => Protection::None,
+                    Route::Layer => Protection::Layer(building),
+                    Route::Handler => Protection::Handler(building),
+                })
+            }
+            Framework::Axum if route == Route::Bare => Server::start(|| Box::pin(async { Ok(App::bare()) })),
+            Framework::Axum => Server::start(move || {
                 Box::pin(async move {
                     let (tokens, background) = building().await?;
                     tokio::spawn(background);
-                    Ok(protected(&tokens))
+                    Ok(if route == Route::Layer { protected(&tokens) } else { by_itself(&tokens) })
                 })
-            })?;
-            (ours, Server::start(|| Box::pin(async { Ok(App::bare()) }))?)
+            }),
         }
-    };
-    Ok((bare, ours, requests))
+    }
+}
+
+/// A bare server of axum, a protected one, and requests with so many tokens, which both get.
+pub(crate) fn servers(count: usize) -> Result<(Server, Server, Vec<Vec<u8>>), Trouble> {
+    let stored = Stored::new(count)?;
+    let (bare, ours) = (stored.serve(Framework::Axum, Route::Bare)?, stored.serve(Framework::Axum, Route::Layer)?);
+    Ok((bare, ours, stored.requests))
 }
