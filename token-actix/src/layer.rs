@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage};
 use pin_project_lite::pin_project;
 use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, TrustedProxies, Verified};
@@ -175,10 +175,7 @@ impl Rules {
     }
 
     fn read_credential<'a>(&self, headers: &'a HeaderMap) -> Result<Credential<'a>, CredentialError> {
-        // Looking through the few headers of a request takes less than a hash of each name.
-        let values = |asked: HeaderName| {
-            headers.iter().filter(move |(name, _)| **name == asked).map(|(_, value)| value.as_bytes())
-        };
+        let values = |asked: HeaderName| headers.get_all(asked).map(HeaderValue::as_bytes);
         self.tokens.sources().read(values(AUTHORIZATION), values(X_API_KEY))
     }
 
