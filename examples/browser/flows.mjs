@@ -129,7 +129,8 @@ export const flows = [
     const said = await text(page);
     assert.match(said, /2 things to mend/);
     assert.match(said, /did you mean 198\.51\.100\.0\/24/);
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'faults', 'the summary has the focus');
+    // `autofocus` is acted on when the page is next drawn.
+    await page.waitForSelector('#faults:focus');
     assert.equal(await page.inputValue('#name'), 'wrong');
     assert.equal(await page.inputValue('#networks'), '198.51.100.7/24');
     assert(await page.isChecked('[name="p.projects"][value="write"]'));
