@@ -69,7 +69,7 @@ fn stored(databases: &Databases, count: u64) -> Result<(), Trouble> {
         }
         let runtime = runtime()?;
         let mut lookups = Lookups::of(&runtime, filled(databases, kind, count)?)?;
-        lookups.slice(20_000)?;
+        lookups.warm()?;
         Ok(format!("{} µs", figure_of(lookups.slice(20_000)?)))
     };
     line(&count.to_string(), [&lookup(Kind::Sqlite)?, &lookup(Kind::Postgres)?, ""]);
