@@ -168,8 +168,8 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
 /// The operating system's clock.
 ///
 /// On Linux its [`reading`](Clock::reading) is of `CLOCK_REALTIME_COARSE` and `CLOCK_MONOTONIC_COARSE` (`clock_gettime(2)`): what the kernel's
-/// last tick left in memory, 1 to 10 ms ago by how the kernel is built. The exact clocks are read from the processor, which lets it
-/// finish first whatever it has begun: that costs a request more than all of the rest but its MAC.
+/// last tick left in memory, 1 to 10 ms ago by how the kernel is built. The exact clocks are read from the processor, which
+/// has it finish first whatever it has begun: a sixth of a verification.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

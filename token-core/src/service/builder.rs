@@ -95,8 +95,8 @@ pub enum BuildError {
     /// The realm can't be put into a header.
     #[error(transparent)]
     Realm(#[from] RealmError),
-    /// A snapshot may grow neither that old nor that young.
-    #[error("max_staleness: use 100 milliseconds to 1 hour")]
+    /// A snapshot may grow neither that old nor that young; or the clock lags by as much, so that none could ever be served.
+    #[error("max_staleness: use 100 milliseconds to 1 hour, and more than the clock's reading_lag")]
     MaxStaleness,
     /// The key of this id is not the one that the store was used with. Every token would be refused.
     #[error(
@@ -251,7 +251,8 @@ impl Builder<Keyring> {
         let catalog = Catalog::new(choices.scopes)?;
         let realm = choices.realm.as_deref().map_or(Ok(Realm::default()), Realm::new)?;
         choices.policy.check()?;
-        if !MAX_STALENESS_RANGE.contains(&choices.max_staleness) {
+        let clock_lag = choices.clock.reading_lag();
+        if !MAX_STALENESS_RANGE.contains(&choices.max_staleness) || choices.max_staleness <= clock_lag {
             return Err(BuildError::MaxStaleness);
         }
         let store = &*choices.store;
@@ -271,7 +272,7 @@ impl Builder<Keyring> {
             format,
             catalog: Arc::new(catalog),
             ceilings: choices.ceilings,
-            cache: Cache::new(choices.cache_size, choices.max_staleness, choices.clock.reading_lag()),
+            cache: Cache::new(choices.cache_size, choices.max_staleness, clock_lag),
             clock: choices.clock,
             random: choices.random,
             loads: Loads::new(LOADS),

@@ -335,3 +335,14 @@ async fn a_bound_that_is_none_is_refused() {
         assert_eq!(!matches!(built, Err(BuildError::MaxStaleness)), fits, "{bound:?}");
     }
 }
+
+#[tokio::test]
+async fn a_bound_that_a_clock_lags_by_is_refused() {
+    for (bound, fits) in [(seconds(1), false), (seconds(2), true)] {
+        let (memory, _) = weathered();
+        let clock = Lagging(Arc::new(ManualClock::at(crate::world::start())));
+        let builder = Tokens::builder_on(memory).prefix("acme_test").keyring(Keyring::parse(KEYS).unwrap());
+        let built = builder.clock(clock).max_staleness(bound).build().await;
+        assert_eq!(!matches!(built, Err(BuildError::MaxStaleness)), fits, "{bound:?}");
+    }
+}
