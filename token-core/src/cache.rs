@@ -15,6 +15,7 @@ use quick_cache::{OptionsBuilder, UnitWeighter};
 
 use crate::clock::Reading;
 use crate::event::Subject;
+use crate::keyring::Shown;
 use crate::marks::{Begun, Marks, Place};
 use crate::near::{self, Held};
 use crate::owners::Owners;
@@ -148,7 +149,7 @@ impl Cache {
     /// Whether what was read stands for a token and its owner.
     #[inline]
     pub(crate) fn stands(&self, places: [Place; 2], begun: Begun) -> bool {
-        places.iter().all(|place| self.marks.spare(*place, begun))
+        self.marks.spare(places, begun)
     }
 
     /// To be called when a change of this subject may have been stored, before anyone is told that it was.
@@ -183,6 +184,11 @@ impl Cache {
         due.sort_unstable();
         due.dedup();
         due
+    }
+
+    /// What was shown of the verifier of a selector, if its snapshot is there.
+    pub(crate) fn shown(&self, selector: &Selector) -> Option<Shown> {
+        self.snapshots.peek(selector).map(|snapshot| snapshot.shown)
     }
 
     /// How old the snapshot of a selector is, if it is there.

@@ -1,9 +1,16 @@
 //! HMAC-SHA256 of one short message, from two states that are computed once for each key.
 //!
-//! A digest is made at every request, of 52 bytes: with both pads compressed beforehand that is two compressions, and nothing
-//! else of a general HMAC (its buffer, its copies of two hashers) is needed.
+//! A digest is of 52 bytes: with both pads compressed beforehand that is two compressions, one for each of HMAC's two hashes, and
+//! nothing else of a general HMAC (its buffer, its copies of two hashers) is needed.
+//!
+//! The outer hash is of the inner one and of nothing else (FIPS 198-1 §4, steps 6 to 9). So two messages whose inner hashes are equal
+//! have equal MACs, and whoever remembers the inner hash of a message whose MAC was right need not compute the outer one to know that
+//! it is right again.
+
+use std::fmt;
 
 use sha2::block_api::compress256;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 const BLOCK: usize = 64;
@@ -34,19 +41,45 @@ impl ShortMac {
         ShortMac { inner: after(0x36), outer: after(0x5c) }
     }
 
-    /// The MAC of the message in a block that was begun as [`padding`] of its length. The block is wiped.
+    /// The inner hash of the message in a block that was begun as [`padding`] of its length. The block is wiped.
     #[inline]
-    pub(crate) fn finish(&self, block: &mut [u8; BLOCK]) -> [u8; 32] {
+    pub(crate) fn inner(&self, block: &mut [u8; BLOCK]) -> InnerHash {
         let mut state = self.inner;
         compress256(&mut state, std::slice::from_ref(&*block));
         // A wide store that is kept for its being looked at; 64 volatile ones cost a third of a compression.
         *block = [0; BLOCK];
         std::hint::black_box(&*block);
+        InnerHash(state)
+    }
+
+    /// The MAC of the message with this inner hash.
+    #[inline]
+    pub(crate) fn outer(&self, inner: InnerHash) -> [u8; 32] {
         let mut last = const { padding::<32>() };
-        last[..32].copy_from_slice(&bytes(state));
-        state = self.outer;
+        last[..32].copy_from_slice(&bytes(inner.0));
+        let mut state = self.outer;
         compress256(&mut state, std::slice::from_ref(&last));
         bytes(state)
+    }
+}
+
+/// The inner hash of a message under a key: as secret as the MAC, which is of nothing else.
+#[derive(Clone, Copy)]
+pub(crate) struct InnerHash([u32; 8]);
+
+impl InnerHash {
+    /// Whether two are equal, in time that depends on neither.
+    #[inline]
+    pub(crate) fn ct_eq(&self, other: &InnerHash) -> bool {
+        // One word of all differences, so that the barrier of `subtle` is paid once.
+        let difference = self.0.iter().zip(other.0).fold(0, |all, (a, b)| all | (a ^ b));
+        difference.ct_eq(&0).into()
+    }
+}
+
+impl fmt::Debug for InnerHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InnerHash(..)")
     }
 }
 
@@ -82,7 +115,20 @@ mod tests {
     fn mac<const LEN: usize>(key: &[u8; 32], message: &[u8; BLOCK]) -> [u8; 32] {
         let mut block = padding::<LEN>();
         block[..LEN].copy_from_slice(&message[..LEN]);
-        ShortMac::new(key).finish(&mut block)
+        let key = ShortMac::new(key);
+        key.outer(key.inner(&mut block))
+    }
+
+    #[test]
+    fn inner_hashes_that_differ_anywhere_are_not_equal() {
+        let key = ShortMac::new(&[7; 32]);
+        let inner = key.inner(&mut padding::<52>());
+        assert!(inner.ct_eq(&key.inner(&mut padding::<52>())));
+        for bit in 0..256 {
+            let mut other = inner;
+            other.0[bit / 32] ^= 1 << (bit % 32);
+            assert!(!inner.ct_eq(&other) && key.outer(inner) != key.outer(other), "bit {bit}");
+        }
     }
 
     proptest! {

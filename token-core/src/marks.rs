@@ -49,10 +49,11 @@ impl Marks {
         self.of(place).fetch_max(number, Ordering::AcqRel);
     }
 
-    /// Whether what was read stands, as far as this place goes.
+    /// Whether what was read stands, as far as these places go.
     #[inline]
-    pub(crate) fn spare(&self, place: Place, begun: Begun) -> bool {
-        self.of(place).load(Ordering::Acquire) <= begun.0
+    pub(crate) fn spare(&self, places: [Place; 2], begun: Begun) -> bool {
+        // Where nothing at all was marked since, no place needs to be looked at: a mark is counted before it is made.
+        self.begin() == begun || places.iter().all(|place| self.of(*place).load(Ordering::Acquire) <= begun.0)
     }
 
     #[inline]

@@ -6,46 +6,50 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Reading, Time};
-use crate::keyring::{KeyIndex, Keyring};
+use crate::keyring::{Keyring, Shown};
 use crate::marks::{Begun, Place};
 use crate::network::Networks;
 use crate::refusal::Reason;
 use crate::scope::{Catalog, Exercised, Rights};
 use crate::seal::BrokenSeal;
-use crate::secret::{Digest, Generation, Selector};
+use crate::secret::{Generation, Selector, VERIFIER_LEN};
 use crate::store::Loaded;
 use crate::text::{OwnerId, TokenName};
 use crate::token::TokenId;
 
 /// What verification and its answer need of a secret, its token and its owner, and nothing else of their rows.
+///
+/// In the order in which a request looks at it: between two requests of one token others take its place in the processor's caches, and
+/// what is looked at together then comes back together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Snapshot {
-    pub(crate) token: TokenId,
-    pub(crate) generation: Generation,
-    pub(crate) selector: Selector,
-    pub(crate) key: KeyIndex,
-    pub(crate) digest: Digest,
     pub(crate) dated: Dated,
     /// Where a change of the token, and one of the owner, is marked.
     pub(crate) places: [Place; 2],
+    pub(crate) token: TokenId,
+    pub(crate) generation: Generation,
     /// The seals of token and owner, and whether the owner is there, as they were when the snapshot was made. Nothing else is
     /// trusted where this is `Err`.
     sound: Result<(), Reason>,
     suspended: bool,
     revoked: bool,
+    /// What the verifier is known by.
+    pub(crate) shown: Shown,
     expires: End,
     /// When the secret ends, its token aside.
     ends: End,
     /// The token's last change.
     changed_at: Time,
     networks: Option<Box<Networks>>,
-    pub(crate) name: TokenName,
-    pub(crate) owner: Arc<OwnerId>,
+    pub(crate) catalog: Arc<Catalog>,
     /// The token's grants under its owner's ceiling.
     pub(crate) rights: Rights,
-    pub(crate) catalog: Arc<Catalog>,
     /// What was asked for of these rights, and had.
     pub(crate) exercised: Exercised,
+    pub(crate) selector: Selector,
+    pub(crate) name: TokenName,
+    pub(crate) owner: Arc<OwnerId>,
     /// Each is asked for once for each snapshot.
     pub(crate) refresh: Once,
     pub(crate) redigest: Once,
@@ -134,7 +138,7 @@ impl Once {
 pub(crate) struct Making<'a> {
     pub(crate) keyring: &'a Keyring,
     pub(crate) catalog: &'a Arc<Catalog>,
-    pub(crate) key: KeyIndex,
+    pub(crate) shown: Shown,
     pub(crate) dated: Dated,
     pub(crate) places: [Place; 2],
     pub(crate) owner: Arc<OwnerId>,
@@ -143,7 +147,7 @@ pub(crate) struct Making<'a> {
 impl Snapshot {
     /// `ceiling` is `None` where the host does not know the owner or has deactivated it.
     pub(crate) fn new(loaded: &Loaded, ceiling: Option<&Rights>, making: Making<'_>) -> Snapshot {
-        let Making { keyring, catalog, key, dated, places, owner } = making;
+        let Making { keyring, catalog, shown, dated, places, owner } = making;
         let (secret, token) = (&loaded.secret, loaded.token.unverified());
         let seals = loaded.token.check(keyring).map(drop).and_then(|()| match &loaded.owner {
             Some(owner) => owner.check(keyring).map(drop),
@@ -173,8 +177,7 @@ impl Snapshot {
             token: secret.token,
             generation: secret.generation,
             selector: secret.selector,
-            key,
-            digest: secret.digest,
+            shown,
             dated,
             places,
             sound,
@@ -192,6 +195,12 @@ impl Snapshot {
             refresh: Once::default(),
             redigest: Once::default(),
         }
+    }
+
+    /// Whether the verifier is the right one, in time that depends on neither.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, verifier: &[u8; VERIFIER_LEN], keyring: &Keyring) -> bool {
+        keyring.shows(&self.shown, verifier, self.token, self.generation)
     }
 
     pub(crate) fn expires_at(&self) -> Option<Time> {

@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use crate::counters;
 use crate::format::Parsed;
-use crate::keyring::{KeyIndex, Verdict};
+use crate::keyring::{Shown, Verdict};
 use crate::loads::Turn;
 use crate::near::Held;
 use crate::refusal::{Reason, Refusal};
@@ -51,7 +51,7 @@ impl Tokens {
         let Some(row) = &read.row else { return Err(self.refused(Reason::UnknownSelector)) };
         let token = row.secret.token;
         let made = match verdict {
-            Verdict::Right(key) => Ok(read.made.get_or_init(|| inner.make(row, key, read.dated)).await),
+            Verdict::Right(shown) => Ok(read.made.get_or_init(|| inner.make(row, shown, read.dated)).await),
             Verdict::Wrong | Verdict::Unknown => Err(Reason::WrongVerifier),
             Verdict::UnknownKey => Err(row.without_key(inner.clock.now())),
         };
@@ -160,25 +160,25 @@ impl Inner {
     }
 
     /// The snapshot of a row whose secret was shown to be known, which is kept unless the host did not answer.
-    async fn make(&self, row: &Loaded, key: KeyIndex, dated: Dated) -> Made {
+    async fn make(&self, row: &Loaded, shown: Shown, dated: Dated) -> Made {
         let ceiling = self.ceiling(&row.token.unverified().owner).await;
         let (ceiling, answered) = match ceiling {
             Ok(ceiling) => (ceiling, Ok(())),
             Err(_) => (Some(Rights::default()), Err(Reason::CeilingUnavailable)),
         };
-        let snapshot = self.snapshot(row, ceiling.as_ref(), key, dated);
+        let snapshot = self.snapshot(row, ceiling.as_ref(), shown, dated);
         if answered.is_ok() {
             self.cache.insert(&snapshot);
         }
         Made { snapshot, ceiling: answered }
     }
 
-    pub(super) fn snapshot(&self, row: &Loaded, ceiling: Option<&Rights>, key: KeyIndex, dated: Dated) -> Shared {
+    pub(super) fn snapshot(&self, row: &Loaded, ceiling: Option<&Rights>, shown: Shown, dated: Dated) -> Shared {
         let owner = &row.token.unverified().owner;
         let making = Making {
             keyring: &self.keyring,
             catalog: &self.catalog,
-            key,
+            shown,
             dated,
             places: self.cache.places(row.secret.token, owner),
             owner: self.cache.owner(owner),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::counters;
 use crate::hook::within;
-use crate::keyring::KeyIndex;
+use crate::keyring::Shown;
 use crate::secret::Selector;
 use crate::snapshot::Dated;
 use crate::store::{Fault, Loaded, StoreError};
@@ -36,13 +36,17 @@ impl Inner {
         // What takes longer could not be served any more.
         let loaded = within(self.cache.max_staleness(), self.load_readable(due, "refresh")).await;
         let (mut rows, unreadable) = loaded.map_err(|error| StoreError::new(Fault::TimedOut, error))??;
-        let mut by_owner: HashMap<OwnerId, Vec<(Loaded, KeyIndex)>> = HashMap::new();
+        let mut by_owner: HashMap<OwnerId, Vec<(Loaded, Shown)>> = HashMap::new();
         for selector in due.iter().filter(|selector| !unreadable.contains(selector)) {
-            let known = rows.remove(selector).and_then(|row| Some((self.keyring.index(&row.secret.key)?, row)));
-            match known {
-                Some((key, row)) => {
+            // Nobody shows a secret here: what was shown before has to be of this digest too.
+            let fits = |row: Loaded| {
+                let shown = self.cache.shown(selector).filter(|shown| self.keyring.still_fits(shown, &row.secret))?;
+                Some((row, shown))
+            };
+            match rows.remove(selector).and_then(fits) {
+                Some((row, shown)) => {
                     let owner = row.token.unverified().owner.clone();
-                    by_owner.entry(owner).or_default().push((row, key));
+                    by_owner.entry(owner).or_default().push((row, shown));
                 }
                 None => self.cache.remove(selector),
             }
@@ -55,14 +59,14 @@ impl Inner {
         Ok(())
     }
 
-    async fn refresh_owner(&self, owner: &OwnerId, rows: &[(Loaded, KeyIndex)], dated: Dated) {
+    async fn refresh_owner(&self, owner: &OwnerId, rows: &[(Loaded, Shown)], dated: Dated) {
         let Ok(ceiling) = self.ceiling(owner).await else { return };
         let now = self.clock.reading();
-        for (row, key) in rows {
+        for (row, shown) in rows {
             if let Some(age) = self.cache.age(&row.secret.selector, now) {
                 counters::age_when_refreshed(age);
             }
-            self.cache.insert(&self.snapshot(row, ceiling.as_ref(), *key, dated));
+            self.cache.insert(&self.snapshot(row, ceiling.as_ref(), *shown, dated));
         }
     }
 }

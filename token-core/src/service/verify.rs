@@ -177,8 +177,7 @@ impl Tokens {
             let found = if near { inner.cache.kept(&selector) } else { inner.cache.shared(&selector) };
             let Some(snapshot) = found else { continue };
             // The MAC at every request: what is cached is what it is compared with, not that it was right.
-            let (token, digest) = (snapshot.token, &snapshot.digest);
-            let right = inner.keyring.fits(snapshot.key, parsed.verifier(), token, snapshot.generation, digest);
+            let right = snapshot.is_of(parsed.verifier(), &inner.keyring);
             // The clock last: it is what everything is as late as, and a processor that reads it waits for what was begun before.
             let now = inner.clock.reading();
             if inner.cache.may_serve(&snapshot, now) {
@@ -213,7 +212,7 @@ impl Tokens {
 
     #[inline(always)]
     pub(super) fn verified(&self, parsed: Parsed<'_>, snapshot: Held, at: Time, caller: Caller) -> Verified {
-        if snapshot.key != KeyIndex::CURRENT {
+        if snapshot.shown.key != KeyIndex::CURRENT {
             self.0.remake_digest(parsed, &snapshot);
         }
         Verified { snapshot, at, address: Packed::new(caller.address) }
@@ -369,7 +368,7 @@ impl Inner {
         }
         self.tally.redigested(Redigest {
             selector: snapshot.selector,
-            from: self.keyring.id(snapshot.key).clone(),
+            from: self.keyring.id(snapshot.shown.key).clone(),
             to: self.keyring.current().clone(),
             digest: self.keyring.digest(parsed.verifier(), snapshot.token, snapshot.generation),
         });

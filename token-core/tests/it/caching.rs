@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use token_core::{
-    BuildError, Ceiling, Ceilings, Clock, Edit, Expiry, Fault, Keyring, ManageError, ManualClock, NewToken, Overlap,
-    OwnerId, Reading, Reason, Replace, Rotation, Time, TokenStore, Tokens,
+    BuildError, Ceiling, Ceilings, Clock, Digest, Edit, Expiry, Fault, Keyring, ManageError, ManualClock, NewToken,
+    Overlap, OwnerId, Reading, Reason, Redigest, Replace, Rotation, Tallies, Time, TokenStore, Tokens,
 };
 
 use crate::store::weathered;
@@ -308,6 +308,34 @@ async fn a_digest_under_an_old_key_is_remade_once_and_served_meanwhile() {
     assert!(world.verify(&minted).await.is_ok(), "compared with the digest that was read");
     world.clock.advance(MAX_STALENESS);
     assert!(world.verify(&minted).await.is_ok(), "and with the new one");
+}
+
+#[tokio::test]
+async fn a_refresh_believes_what_was_shown_of_the_same_digest_only() {
+    let (memory, store) = weathered();
+    let world = World::on(Arc::clone(&store) as _).await;
+    let minted = world.create(&[]).await;
+    let wrong = token_core::testing::with_wrong_verifier(text(&minted));
+    let in_use = async || {
+        assert!(world.verify(&minted).await.is_ok());
+        world.clock.advance(seconds(3));
+        assert!(world.verify(&minted).await.is_ok());
+    };
+    in_use().await;
+    world.background.turn().await.unwrap();
+    store.hook().take_loads();
+    assert!(world.cached(&minted).unwrap().is_ok());
+    assert_eq!(world.present(&wrong).await.unwrap_err(), Reason::WrongVerifier);
+    assert!(store.hook().take_loads().is_empty(), "both were judged by what was refreshed");
+
+    in_use().await;
+    let selector = minted.token.current.selector;
+    let key = memory.load(&[selector]).await.unwrap()[0].secret.key.clone();
+    let redigest = Redigest { selector, from: key.clone(), to: key, digest: Digest::from_bytes([2; 32]) };
+    memory.record(&Tallies { redigests: vec![redigest], ..Tallies::default() }).await.unwrap();
+    world.background.turn().await.unwrap();
+    assert!(world.cached(&minted).is_none(), "what is stored by now was never shown to be right");
+    assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::WrongVerifier);
 }
 
 #[tokio::test]

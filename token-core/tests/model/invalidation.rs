@@ -50,7 +50,7 @@ impl World {
     }
 
     fn stands(&self, read: Read) -> bool {
-        self.marks.spare(self.marks.place(7), read.begun)
+        self.marks.spare([self.marks.place(7), self.marks.place(8)], read.begun)
     }
 
     fn accepts(&self) -> bool {
