@@ -198,7 +198,8 @@ impl Rules {
 
     /// Notes the call and answers it.
     fn refuse<B>(&self, request: ServiceRequest, refusal: &Refusal) -> ServiceResponse<EitherBody<B>> {
-        self.tokens.tally_refused_call(refusal, self.caller(&request), &Called::of(&request).call());
+        let (called, route) = (Called::of(&request), request.match_pattern());
+        self.tokens.tally_refused_call(refusal, self.caller(&request), &called.call(route.as_deref()));
         let answer = refusal.answer(self.tokens.realm(), self.tokens.sources());
         request.into_response(respond(answer)).map_into_right_body()
     }
@@ -218,21 +219,46 @@ fn say_if_address_unknown(refusal: &Refusal) {
     }
 }
 
-/// A use of a token, tallied when it ends: with the response, or with a client that went away.
+/// A use of a token.
 struct Use {
     rules: Rc<Rules>,
     token: Verified,
     called: Called,
-    refused: Option<Refused>,
 }
 
-impl Drop for Use {
-    fn drop(&mut self) {
-        let Use { rules, token, called, refused } = self;
+impl Use {
+    fn tally(&self, refused: Option<Refused>, route: impl Fn() -> Option<String>) {
+        let Use { rules, token, called } = self;
         match refused {
-            None => rules.tokens.tally_use(token, &called.call()),
-            Some(Refused(Some(reason))) => rules.tokens.tally_refused_use(token, *reason, &called.call()),
+            None => rules.tokens.tally_use_of(token, &called.call(None), route),
+            Some(Refused(Some(reason))) => {
+                rules.tokens.tally_refused_use(token, reason, &called.call(route().as_deref()));
+            }
             Some(Refused(None)) => {}
+        }
+    }
+}
+
+/// A use that is tallied when it ends: with the response, or with a client that went away. `None` if there is nothing to tally, or
+/// nothing any more.
+struct UnderWay(Option<Use>);
+
+impl UnderWay {
+    fn end<B>(&mut self, outcome: &Result<ServiceResponse<B>, Error>) {
+        let Some(used) = self.0.take() else { return };
+        match outcome {
+            // By now the request has been matched to the end.
+            Ok(done) => used.tally(refusal_of(done.response()), || done.request().match_pattern()),
+            Err(error) => used.tally(refusal_of_error(error), || None),
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        // The request went before it, and which route it was.
+        if let Some(used) = self.0.take() {
+            used.tally(None, || None);
         }
     }
 }
@@ -270,7 +296,7 @@ where
     fn call(&self, mut request: ServiceRequest) -> TokenFuture<S, B> {
         hide_credentials(request.headers_mut());
         let stage = if self.rules.excepts(&request) {
-            Stage::Running { response: self.inner.call(request), used: None }
+            Stage::Running { response: self.inner.call(request), used: UnderWay(None) }
         } else {
             match self.rules.admit_at_once(&request) {
                 Some(Ok(admission)) => {
@@ -315,7 +341,7 @@ pin_project! {
     {
         Refused { response: Option<ServiceResponse<EitherBody<B>>> },
         Verifying { verification: Verification, inner: Rc<S>, rules: Rc<Rules> },
-        Running { #[pin] response: S::Future, used: Option<Use> },
+        Running { #[pin] response: S::Future, used: UnderWay },
     }
 }
 
@@ -345,10 +371,7 @@ where
                 }
                 StageProjection::Running { response, used } => {
                     let outcome = ready!(response.poll(context));
-                    if let Some(mut used) = used.take() {
-                        used.refused =
-                            outcome.as_ref().map_or_else(refusal_of_error, |done| refusal_of(done.response()));
-                    }
+                    used.end(&outcome);
                     return Poll::Ready(outcome.map(ServiceResponse::map_into_left_body));
                 }
             };
@@ -360,15 +383,14 @@ where
 impl Admission {
     /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
     #[inline(always)]
-    fn note(self, rules: &Rc<Rules>, request: &ServiceRequest) -> Option<Use> {
+    fn note(self, rules: &Rc<Rules>, request: &ServiceRequest) -> UnderWay {
         let token = match self {
-            Admission::Before => return None,
+            Admission::Before => return UnderWay(None),
             Admission::Anonymous => None,
             Admission::Verified(token) => Some(token),
         };
         request.extensions_mut().insert(Passed { rules: Rc::clone(rules), token: token.clone() });
-        let called = || Called::of(request);
-        token.map(|token| Use { rules: Rc::clone(rules), token, called: called(), refused: None })
+        UnderWay(token.map(|token| Use { rules: Rc::clone(rules), token, called: Called::of(request) }))
     }
 }
 

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service as _, ServiceResponse};
-use actix_web::http::StatusCode;
+use actix_web::guard;
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Condition;
 use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::{self, ServiceConfig};
@@ -192,6 +193,26 @@ async fn a_call_below_prefixes_is_known_by_the_whole_template_and_never_by_its_p
         expected.sort_unstable();
         assert_eq!(seen, expected, "{layered}");
     }
+}
+
+/// Which of two resources it is, is known when it has been answered.
+#[actix_web::test]
+async fn a_call_is_known_by_the_resource_that_answered_it_and_not_by_one_that_its_path_fits_too() {
+    let service = Service::start().await;
+    let read = web::resource("/projects/{id}").guard(guard::Get()).to(async || "read");
+    let write = web::resource("/projects/{name}").to(async || "written");
+    let app = App::new().wrap(TokenLayer::required(&service.tokens)).service(read).service(write);
+    let app = init_service(app).await;
+    let minted = service.mint(all("projects:read")).await;
+    for method in [Method::GET, Method::POST] {
+        let request = holder(text(&minted), "/projects/apollo").method(method).to_request();
+        assert!(try_call_service(&app, request).await.unwrap().status().is_success());
+    }
+    service.tokens.flush().await.unwrap();
+    let calls = service.tokens.manage(&owner()).recent_calls(None, 10).await.unwrap();
+    let mut seen: Vec<_> = calls.iter().map(|call| (call.method.as_str(), call.route.as_deref())).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [("GET", Some("/projects/{id}")), ("POST", Some("/projects/{name}"))]);
 }
 
 /// What verifies at once is handed on at once: the inner service runs within the call.

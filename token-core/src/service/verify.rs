@@ -331,6 +331,17 @@ impl Tokens {
     /// Tallies a use: called once for each request that a verified token was let through, with what is known of the request.
     #[inline]
     pub fn tally_use(&self, token: &Verified, call: &Call<'_>) {
+        self.tally(token, call, None);
+    }
+
+    /// The same, where it takes time to say which route was called: few calls are kept, and `route` is asked for those.
+    #[inline]
+    pub fn tally_use_of(&self, token: &Verified, call: &Call<'_>, route: impl Fn() -> Option<String>) {
+        self.tally(token, call, Some(&route));
+    }
+
+    #[inline(always)]
+    fn tally(&self, token: &Verified, call: &Call<'_>, route: Option<&dyn Fn() -> Option<String>>) {
         let snapshot = &*token.snapshot;
         self.0.tally.used(&Used {
             token: snapshot.token,
@@ -339,6 +350,7 @@ impl Tokens {
             address: token.address,
             scopes: &snapshot.exercised,
             call: *call,
+            route,
         });
     }
 

@@ -27,7 +27,6 @@ const CALLS_OF_ENTRY: u8 = 4;
 const CALLS_OF_THREAD: usize = 64;
 
 /// One use of a secret.
-#[derive(Debug)]
 pub(crate) struct Used<'a> {
     pub(crate) token: TokenId,
     pub(crate) generation: Generation,
@@ -35,6 +34,8 @@ pub(crate) struct Used<'a> {
     pub(crate) address: Packed,
     pub(crate) scopes: &'a Exercised,
     pub(crate) call: Call<'a>,
+    /// Says the route of a call that does not: asked where the call is kept.
+    pub(crate) route: Option<&'a dyn Fn() -> Option<String>>,
 }
 
 /// One refusal of a token.
@@ -68,8 +69,9 @@ impl<T> Hash for Key<T> {
     }
 }
 
-/// The uses of a secret within an hour.
+/// The uses of a secret within an hour. What every use looks at is together, and first.
 #[derive(Debug)]
+#[repr(C)]
 struct Uses {
     count: u64,
     at: Time,
@@ -186,7 +188,9 @@ fn note_call(calls: &mut Vec<Called>, entry: &mut Uses, used: &Used<'_>) {
     entry.calls += 1;
     // Without a method nobody has said what was called.
     if calls.len() < CALLS_OF_THREAD && !used.call.method.is_empty() {
-        calls.push(Called::new(used.token, used.at, used.address.unpacked(), None, &used.call));
+        let asked = used.route.and_then(|route| route());
+        let call = Call { route: used.call.route.or(asked.as_deref()), ..used.call };
+        calls.push(Called::new(used.token, used.at, used.address.unpacked(), None, &call));
     }
 }
 

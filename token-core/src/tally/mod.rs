@@ -132,6 +132,7 @@ mod tests {
             address: Packed::new(None),
             scopes: &NONE,
             call: Call::default(),
+            route: None,
         }
     }
 
