@@ -11,7 +11,7 @@ use crate::pairs::{Plan, nanoseconds, pairs};
 use crate::ratios::hot::KEY;
 use crate::ratios::many::Bare;
 use crate::ratios::runtime;
-use crate::ratios::size::Lookups;
+use crate::ratios::size::{Lookups, SESSIONS};
 use crate::ratios::threads::done_by;
 use crate::ratios::web::servers;
 use crate::subject::{Subject, pass};
@@ -68,7 +68,7 @@ fn stored(databases: &Databases, count: u64) -> Result<(), Trouble> {
             return Ok("-".to_owned());
         }
         let runtime = runtime()?;
-        let mut lookups = Lookups::of(&runtime, filled(databases, kind, count)?)?;
+        let mut lookups = Lookups::of(&runtime, filled(databases, kind, count)?, SESSIONS)?;
         lookups.warm()?;
         Ok(format!("{} µs", figure_of(lookups.slice(20_000)?)))
     };

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use token_core::Selector;
 use token_store_sqlx::SqlStore;
 
+use super::servers::memory;
 use super::{Databases, Kind, Pool, wait};
 use crate::Trouble;
 use crate::subject::{Keeping, build, mint};
@@ -24,8 +25,7 @@ pub struct Filled {
     /// Where it is.
     pub url: String,
     tokens: u64,
-    /// Files that hold it, where they can be read.
-    files: Option<PathBuf>,
+    kind: Kind,
 }
 
 /// A database with so many tokens, 10 of each owner, and some of a crowd: that of an earlier run, if there is one.
@@ -34,14 +34,10 @@ pub struct Filled {
 /// If it can't be made.
 pub fn filled(databases: &Databases, kind: Kind, tokens: u64) -> Result<Filled, Trouble> {
     let (url, there) = databases.keep(kind, &format!("scale_{tokens}"))?;
-    let files = match kind {
-        Kind::Sqlite => url.strip_prefix("sqlite://").map(PathBuf::from),
-        Kind::Postgres | Kind::MariaDb => databases.folder(kind).map(|folder| folder.join("data/base")),
-    };
-    let filled = Filled { url, tokens, files };
+    let filled = Filled { url, tokens, kind };
     if !there || !wait(filled.is_whole())? {
         say(&format!("    making {tokens} tokens on {}; they stay for the next run", kind.name()));
-        wait(filled.fill(kind))?;
+        wait(filled.fill())?;
     }
     Ok(filled)
 }
@@ -66,29 +62,44 @@ impl Filled {
         Selector::from_bytes(digits.as_bytes())
     }
 
-    /// Has the operating system read what it would otherwise read at the first lookups.
+    /// Has what a lookup reads brought into memory: the server's, or the operating system's where there is no server.
     ///
     /// # Errors
-    /// If a file can't be read.
+    /// If it can't be read.
     pub fn warm(&self) -> Result<(), Trouble> {
-        let mut paths: Vec<PathBuf> = self.files.iter().cloned().collect();
-        let mut buffer = vec![0; 1 << 20];
-        while let Some(path) = paths.pop() {
-            if path.is_dir() {
-                for entry in path.read_dir()? {
-                    paths.push(entry?.path());
-                }
-                continue;
-            }
-            let mut file = match std::fs::File::open(path) {
-                Ok(file) => file,
-                // A server takes files away as it goes.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error.into()),
-            };
-            while std::io::Read::read(&mut file, &mut buffer)? > 0 {}
+        if let Some(file) = self.file() {
+            std::io::copy(&mut std::fs::File::open(file)?, &mut std::io::sink())?;
+            return Ok(());
         }
-        Ok(())
+        // Of what is larger than the server's memory, the operating system keeps what has been read.
+        let sql = "SELECT sum(pg_prewarm(part)) FROM (SELECT unnest(ARRAY[indrelid, indexrelid]) FROM pg_index \
+                   WHERE indisprimary AND indrelid::regclass::text IN \
+                   ('api_tokens', 'api_token_secrets', 'api_token_owners')) AS parts (part)";
+        wait(async {
+            let pool = Pool::open(&self.url, 1).await?;
+            pool.run("CREATE EXTENSION IF NOT EXISTS pg_prewarm").await?;
+            pool.run(sql).await
+        })
+    }
+
+    /// How a server keeps it.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub fn kept(&self) -> Result<String, Trouble> {
+        if self.file().is_some() {
+            return Ok("by the operating system".to_owned());
+        }
+        let sql = "SELECT setting::bigint * current_setting('block_size')::bigint / 1000000 FROM pg_settings \
+                   WHERE name = 'shared_buffers'";
+        let buffers = wait(async { Pool::open(&self.url, 1).await?.number(sql).await })?;
+        let huge = memory("HugePages_Total")?.saturating_sub(memory("HugePages_Free")?);
+        Ok(format!("in {buffers} MB of the server's own; {huge} huge pages of the machine's are in use"))
+    }
+
+    /// The file, if it is in one.
+    fn file(&self) -> Option<PathBuf> {
+        self.url.strip_prefix("sqlite://").map(PathBuf::from)
     }
 
     /// Whether an earlier run came to its end.
@@ -99,8 +110,8 @@ impl Filled {
         Ok(pool.number(sql).await.is_ok_and(|whole| whole == 1))
     }
 
-    async fn fill(&self, kind: Kind) -> Result<(), Trouble> {
-        if let (Kind::Sqlite, Some(file)) = (kind, &self.files) {
+    async fn fill(&self) -> Result<(), Trouble> {
+        if let Some(file) = self.file() {
             for suffix in ["", "-wal", "-shm"] {
                 drop(std::fs::remove_file(format!("{}{suffix}", file.display())));
             }
@@ -110,7 +121,7 @@ impl Filled {
         mint(&tokens, "template").await?;
         background.turn().await?;
         drop((tokens, background));
-        match kind {
+        match self.kind {
             Kind::Sqlite => self.fill_sqlite().await,
             Kind::Postgres => self.fill_postgres().await,
             Kind::MariaDb => Err("there is no large MariaDB".into()),

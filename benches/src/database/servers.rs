@@ -189,19 +189,29 @@ impl Databases {
     }
 }
 
+/// What the kernel says of the machine's memory: in KiB, or in pages where it counts pages.
+pub(crate) fn memory(what: &str) -> Result<u64, Trouble> {
+    let told = std::fs::read_to_string("/proc/meminfo")?;
+    let line = told.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next()).ok_or("the kernel does not say")?;
+    Ok(number.parse()?)
+}
+
 /// The address of another database on the same server.
 fn on_server(admin: &str, name: &str) -> Result<String, Trouble> {
     let (server, _) = admin.rsplit_once('/').ok_or("the address names no database")?;
     Ok(format!("{server}/{name}"))
 }
 
-/// Runs `scripts/database`, with commits that outlive a loss of power, as hosts have them.
+/// Runs `scripts/database`, for servers as hosts have them: commits outlive a loss of power, and PostgreSQL has the most memory of its own
+/// that its manual advises, 40 % of the machine's.
 ///
 /// # Errors
 /// What it says.
 pub(crate) fn script(words: &[&str], folder: &Path) -> Result<String, Trouble> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/database");
-    let done = Command::new(script).args(words).arg(folder).env("DURABLE", "1").output()?;
+    let buffers = format!("{}kB", memory("MemTotal")? * 4 / 10);
+    let done = Command::new(script).args(words).arg(folder).envs([("DURABLE", "1"), ("BUFFERS", &buffers)]).output()?;
     if !done.status.success() {
         return Err(String::from_utf8_lossy(&done.stderr).into());
     }
