@@ -33,6 +33,19 @@ pub struct Measured {
     pub ratio: f64,
 }
 
+impl Measured {
+    /// The middle of what was measured of the same thing made several times.
+    #[must_use]
+    pub fn middle(of: &[Measured]) -> Measured {
+        let middle = |figure: fn(&Measured) -> f64| median(of.iter().map(figure).collect());
+        Measured {
+            ours: middle(|measured| measured.ours),
+            reference: middle(|measured| measured.reference),
+            ratio: middle(|measured| measured.ratio),
+        }
+    }
+}
+
 /// The middle of some figures.
 #[must_use]
 pub fn median(mut figures: Vec<f64>) -> f64 {

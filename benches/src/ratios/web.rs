@@ -10,15 +10,18 @@ use super::{Setting, runtime};
 use crate::Trouble;
 use crate::http::actix::{self, Protection};
 use crate::http::{App, Connections, Server, by_itself, protected, request};
-use crate::pairs::{median, pairs, percentile};
+use crate::pairs::{Measured, median, pairs, percentile};
 use crate::shelf::Shelf;
 use crate::subject::{Building, Keeping, Subject};
 use crate::table::Row;
 
 /// Connections of the load.
 pub(super) const CONNECTIONS: usize = 64;
-const PAIRS: usize = 41;
-const SLICE: Duration = Duration::from_millis(250);
+/// Servers of each kind, one after the other: where one happens to have its memory and its connections makes it faster or slower than
+/// the next by as much as is looked for.
+const SERVERS: usize = 9;
+const PAIRS: usize = 11;
+const SLICE: Duration = Duration::from_millis(100);
 const PACED_PAIRS: usize = 21;
 const PACED_SLICE: Duration = Duration::from_millis(1000);
 
@@ -34,12 +37,19 @@ pub(super) fn throughput(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
             let runtime = runtime()?;
             let subject = Stored::new(count)?;
             let load = |route| Load::on(&runtime, subject.serve(framework, route)?, &subject.requests);
-            let (bare, ours) = (load(Route::Bare)?, load(Route::Layer)?);
-            let measured = pairs(PAIRS, || ours.slice(), || bare.slice())?;
-            let (cost_ours, cost_bare) = (ours.cost(), bare.cost());
-            // Only now: actix-web lets nobody wait who sends nothing.
-            let alone = load(Route::Handler)?;
-            let least = pairs(PAIRS / 2, || alone.slice(), || bare.slice())?.ratio;
+            let (mut layers, mut handlers) = (Vec::new(), Vec::new());
+            let (mut costs, mut bare_costs) = (Vec::new(), Vec::new());
+            for _ in 0..SERVERS {
+                let (bare, ours) = (load(Route::Bare)?, load(Route::Layer)?);
+                layers.push(pairs(PAIRS, || ours.slice(), || bare.slice())?);
+                costs.push(ours.cost());
+                bare_costs.push(bare.cost());
+                // Only now: actix-web lets nobody wait who sends nothing.
+                let alone = load(Route::Handler)?;
+                handlers.push(pairs(PAIRS / 2, || alone.slice(), || bare.slice())?);
+            }
+            let (measured, least) = (Measured::middle(&layers), Measured::middle(&handlers).ratio);
+            let (cost_ours, cost_bare) = (median(costs), median(bare_costs));
             let note = format!(
                 "the server's thread a request: {cost_ours:.2} µs, bare {cost_bare:.2} µs; a handler that verifies by itself, with nothing in \
                  front of it: {least:.3} of bare"
