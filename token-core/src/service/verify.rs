@@ -334,7 +334,8 @@ impl Tokens {
         self.tally(token, call, None);
     }
 
-    /// The same, where it takes time to say which route was called: few calls are kept, and `route` is asked for those.
+    /// The same, where it takes time to say which route was called: few calls are kept, and `route` is asked for those. It is asked
+    /// while this thread's counts are in use, so it must not tally anything itself.
     #[inline]
     pub fn tally_use_of(&self, token: &Verified, call: &Call<'_>, route: impl Fn() -> Option<String>) {
         self.tally(token, call, Some(&route));
