@@ -226,6 +226,27 @@ mod tests {
     }
 
     #[test]
+    fn a_route_that_takes_time_to_say_is_asked_for_the_calls_that_are_kept() {
+        let tally = Tally::default();
+        let asked = std::cell::Cell::new(0);
+        let route = || {
+            asked.set(asked.get() + 1);
+            Some("/asked".to_owned())
+        };
+        let call = Call { method: "GET", route: None, client: None };
+        for second in 0..1000 {
+            tally.used(&Used { call, route: Some(&route), ..used(TokenId::NIL, at(second)) });
+        }
+        let (all, _) = take(&tally);
+        let routes: Vec<_> = all.calls.iter().map(|call| call.route.as_deref()).collect();
+        assert_eq!((routes, asked.get()), (vec![Some("/asked"); 4], 4));
+        // One that is said need not be asked for.
+        let said = Call { route: Some("/said"), ..call };
+        tally.used(&Used { call: said, route: Some(&route), ..used(TokenId::NIL, at(2000)) });
+        assert_eq!(take(&tally).0.calls[0].route.as_deref(), Some("/said"));
+    }
+
+    #[test]
     fn of_a_flood_of_calls_a_few_are_kept_each_in_a_slot_of_its_own() {
         let tally = Tally::default();
         let call = |route| Call { method: "GET", route: Some(route), client: Some(b"curl/8") };
