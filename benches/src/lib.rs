@@ -6,6 +6,7 @@ pub mod database;
 pub mod http;
 pub mod mac;
 pub mod pairs;
+pub mod processors;
 pub mod ratios;
 pub mod revoke;
 pub mod scaling;

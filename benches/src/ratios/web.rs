@@ -11,6 +11,7 @@ use crate::Trouble;
 use crate::http::actix::{self, Protection};
 use crate::http::{App, Connections, Server, by_itself, protected, request};
 use crate::pairs::{Measured, median, pairs, percentile};
+use crate::processors::Apart;
 use crate::shelf::Shelf;
 use crate::subject::{Building, Keeping, Subject};
 use crate::table::Row;
@@ -36,7 +37,11 @@ pub(super) fn throughput(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
         if setting.asks_for(name) {
             let runtime = runtime()?;
             let subject = Stored::new(count)?;
-            let load = |route| Load::on(&runtime, subject.serve(framework, route)?, &subject.requests);
+            let apart = Apart::new()?;
+            let load = |route| {
+                let server = apart.serve(|| subject.serve(framework, route))?;
+                Load::on(&runtime, server, &subject.requests)
+            };
             let (mut layers, mut handlers) = (Vec::new(), Vec::new());
             let (mut costs, mut bare_costs) = (Vec::new(), Vec::new());
             for _ in 0..SERVERS {
@@ -72,7 +77,7 @@ struct Load<'a> {
 impl<'a> Load<'a> {
     fn on(runtime: &'a Runtime, server: Server, requests: &[Vec<u8>]) -> Result<Load<'a>, Trouble> {
         let connections = runtime.block_on(Connections::open(server.address, CONNECTIONS, requests.to_vec()))?;
-        Ok(Load { runtime, server, connections: RefCell::new(connections), costs: RefCell::default() })
+        Ok(Load { runtime, server, connections: RefCell::new(connections.awake()), costs: RefCell::default() })
     }
 
     /// Requests a second.
