@@ -7,6 +7,7 @@ use token_core::Call;
 
 /// What was called, kept until the response is ready. The route's template is asked of the response then: to put it together takes as
 /// long as half of a verification, and few calls are kept.
+#[derive(Debug)]
 pub(crate) struct Called {
     method: Method,
     client: Option<HeaderValue>,

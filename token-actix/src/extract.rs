@@ -76,7 +76,7 @@ impl AnyToken {
     /// request is anonymous, or no layer covers it.
     #[must_use]
     pub fn of(request: &Extensions) -> Option<AnyToken> {
-        request.get::<Passed>()?.token.clone().map(AnyToken)
+        request.get::<Passed>()?.token().cloned().map(AnyToken)
     }
 }
 
@@ -129,7 +129,7 @@ mod demand {
     }
 
     pub(super) fn of<T: Demand>(passed: &Passed) -> Result<Option<T>, Rejection> {
-        let met = passed.token.as_ref().map(|token| T::meet(passed.tokens(), token)).transpose();
+        let met = passed.token().map(|token| T::meet(passed.tokens(), token)).transpose();
         met.map_err(|refusal| Rejection::refused(passed.tokens(), refusal))
     }
 }

@@ -118,17 +118,37 @@ impl fmt::Debug for Rules {
     }
 }
 
-/// In the extensions of a request: a layer let it through.
+/// In the extensions of a request: a layer let it through. The request and the tally of its use share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Passed {
+pub(crate) struct Passed(Rc<Passage>);
+
+#[derive(Debug)]
+struct Passage {
     rules: Rc<Rules>,
     /// `None` if the request is anonymous.
-    pub(crate) token: Option<Verified>,
+    used: Option<(Verified, Called)>,
 }
 
 impl Passed {
     pub(crate) fn tokens(&self) -> &Tokens {
-        &self.rules.tokens
+        &self.0.rules.tokens
+    }
+
+    /// `None` if the request is anonymous.
+    pub(crate) fn token(&self) -> Option<&Verified> {
+        self.0.used.as_ref().map(|(token, _)| token)
+    }
+
+    /// Tallies the use of its token, if it has one.
+    fn tally(&self, refused: Option<Refused>, route: impl Fn() -> Option<String>) {
+        let Passage { rules, used: Some((token, called)) } = &*self.0 else { return };
+        match refused {
+            None => rules.tokens.tally_use_of(token, &called.call(None), route),
+            Some(Refused(Some(reason))) => {
+                rules.tokens.tally_refused_use(token, reason, &called.call(route().as_deref()));
+            }
+            Some(Refused(None)) => {}
+        }
     }
 }
 
@@ -189,7 +209,7 @@ impl Rules {
     fn verified_before<'a>(&self, extensions: &'a Extensions) -> Option<&'a Verified> {
         let passed = extensions.get::<Passed>()?;
         // The token of another service means nothing here.
-        passed.token.as_ref().filter(|_| passed.tokens().is_same(&self.tokens))
+        passed.token().filter(|_| passed.tokens().is_same(&self.tokens))
     }
 
     fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {
@@ -219,37 +239,17 @@ fn say_if_address_unknown(refusal: &Refusal) {
     }
 }
 
-/// A use of a token.
-struct Use {
-    rules: Rc<Rules>,
-    token: Verified,
-    called: Called,
-}
-
-impl Use {
-    fn tally(&self, refused: Option<Refused>, route: impl Fn() -> Option<String>) {
-        let Use { rules, token, called } = self;
-        match refused {
-            None => rules.tokens.tally_use_of(token, &called.call(None), route),
-            Some(Refused(Some(reason))) => {
-                rules.tokens.tally_refused_use(token, reason, &called.call(route().as_deref()));
-            }
-            Some(Refused(None)) => {}
-        }
-    }
-}
-
-/// A use that is tallied when it ends: with the response, or with a client that went away. `None` if there is nothing to tally, or
-/// nothing any more.
-struct UnderWay(Option<Use>);
+/// A request that was let through here, whose use is tallied when it ends: with the response, or with a client that went away. `None` if
+/// there is nothing to tally any more.
+struct UnderWay(Option<Passed>);
 
 impl UnderWay {
     fn end<B>(&mut self, outcome: &Result<ServiceResponse<B>, Error>) {
-        let Some(used) = self.0.take() else { return };
+        let Some(passed) = self.0.take() else { return };
         match outcome {
             // By now the request has been matched to the end.
-            Ok(done) => used.tally(refusal_of(done.response()), || done.request().match_pattern()),
-            Err(error) => used.tally(refusal_of_error(error), || None),
+            Ok(done) => passed.tally(refusal_of(done.response()), || done.request().match_pattern()),
+            Err(error) => passed.tally(refusal_of_error(error), || None),
         }
     }
 }
@@ -257,8 +257,8 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         // The request went before it, and which route it was.
-        if let Some(used) = self.0.take() {
-            used.tally(None, || None);
+        if let Some(passed) = self.0.take() {
+            passed.tally(None, || None);
         }
     }
 }
@@ -384,13 +384,14 @@ impl Admission {
     /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
     #[inline(always)]
     fn note(self, rules: &Rc<Rules>, request: &ServiceRequest) -> UnderWay {
-        let token = match self {
+        let used = match self {
             Admission::Before => return UnderWay(None),
             Admission::Anonymous => None,
-            Admission::Verified(token) => Some(token),
+            Admission::Verified(token) => Some((token, Called::of(request))),
         };
-        request.extensions_mut().insert(Passed { rules: Rc::clone(rules), token: token.clone() });
-        UnderWay(token.map(|token| Use { rules: Rc::clone(rules), token, called: Called::of(request) }))
+        let passed = Passed(Rc::new(Passage { rules: Rc::clone(rules), used }));
+        request.extensions_mut().insert(passed.clone());
+        UnderWay(Some(passed))
     }
 }
 

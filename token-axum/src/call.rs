@@ -5,6 +5,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Method};
 use token_core::Call;
 
 /// What was called, kept until the response is ready. Handles only: nothing is copied that may be long.
+#[derive(Debug)]
 pub(crate) struct Called {
     method: Method,
     route: Option<route::Template>,
@@ -58,7 +59,7 @@ mod route {
     use http::Extensions;
 
     /// Without axum there are none.
-    #[derive(Clone)]
+    #[derive(Debug, Clone)]
     pub(super) enum Template {}
 
     impl Template {

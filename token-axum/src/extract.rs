@@ -77,7 +77,7 @@ impl AnyToken {
     /// request is anonymous, or no layer covers it.
     #[must_use]
     pub fn of(request: &Extensions) -> Option<AnyToken> {
-        request.get::<Passed>()?.token.clone().map(AnyToken)
+        request.get::<Passed>()?.token().cloned().map(AnyToken)
     }
 }
 
@@ -105,7 +105,7 @@ trait Demand: Sized {
         let passed = passed::<Self>(parts)?;
         match Self::of(passed)? {
             Some(met) => Ok(met),
-            None => Err(Rejection::anonymous(&passed.tokens)),
+            None => Err(Rejection::anonymous(passed.tokens())),
         }
     }
 
@@ -114,8 +114,8 @@ trait Demand: Sized {
     }
 
     fn of(passed: &Passed) -> Result<Option<Self>, Rejection> {
-        let met = passed.token.as_ref().map(|token| Self::meet(&passed.tokens, token)).transpose();
-        met.map_err(|refusal| Rejection::refused(&passed.tokens, refusal))
+        let met = passed.token().map(|token| Self::meet(passed.tokens(), token)).transpose();
+        met.map_err(|refusal| Rejection::refused(passed.tokens(), refusal))
     }
 }
 

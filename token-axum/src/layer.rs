@@ -105,12 +105,27 @@ impl fmt::Debug for Rules {
     }
 }
 
-/// In the extensions of a request: a layer let it through.
+/// In the extensions of a request: a layer let it through. One allocation that the request and the tally of its use share: each handle of
+/// its own that either had of what is in it would be one more count that all threads wait for.
 #[derive(Debug, Clone)]
-pub(crate) struct Passed {
-    pub(crate) tokens: Tokens,
+pub(crate) struct Passed(Arc<Passage>);
+
+#[derive(Debug)]
+struct Passage {
+    rules: Arc<Rules>,
     /// `None` if the request is anonymous.
-    pub(crate) token: Option<Verified>,
+    used: Option<(Verified, Called)>,
+}
+
+impl Passed {
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.rules.tokens
+    }
+
+    /// `None` if the request is anonymous.
+    pub(crate) fn token(&self) -> Option<&Verified> {
+        self.0.used.as_ref().map(|(token, _)| token)
+    }
 }
 
 /// How a request may go on.
@@ -179,7 +194,7 @@ impl Rules {
     fn verified_before<'a>(&self, extensions: &'a Extensions) -> Option<&'a Verified> {
         let passed = extensions.get::<Passed>()?;
         // The token of another service means nothing here.
-        passed.token.as_ref().filter(|_| passed.tokens.is_same(&self.tokens))
+        passed.token().filter(|_| passed.tokens().is_same(&self.tokens))
     }
 
     fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {
@@ -201,20 +216,18 @@ fn say_if_address_unknown(refusal: &Refusal) {
     }
 }
 
-/// A use of a token, tallied when it ends: with the response, or with a client that went away.
-struct Use {
-    rules: Arc<Rules>,
-    token: Verified,
-    called: Called,
+/// A request that was let through here, whose use is tallied when it ends: with the response, or with a client that went away.
+struct UnderWay {
+    passed: Passed,
     refused: Option<Refused>,
 }
 
-impl Drop for Use {
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        let Use { rules, token, called, refused } = self;
-        match refused {
+        let Passage { rules, used: Some((token, called)) } = &*self.passed.0 else { return };
+        match self.refused {
             None => rules.tokens.tally_use(token, &called.call()),
-            Some(Refused(Some(reason))) => rules.tokens.tally_refused_use(token, *reason, &called.call()),
+            Some(Refused(Some(reason))) => rules.tokens.tally_refused_use(token, reason, &called.call()),
             Some(Refused(None)) => {}
         }
     }
@@ -252,12 +265,12 @@ where
     fn call(&mut self, mut request: Request<B>) -> TokenFuture<S, B> {
         hide_credentials(request.headers_mut());
         if self.rules.excepts(request.uri().path()) {
-            return TokenFuture { stage: Stage::Running { response: self.inner.call(request), used: None } };
+            return TokenFuture { stage: Stage::Running { response: self.inner.call(request), under_way: None } };
         }
         match self.rules.admit_at_once(request.headers(), request.extensions()) {
             Some(Ok(admission)) => {
-                let used = admission.note(&self.rules, &mut request);
-                return TokenFuture { stage: Stage::Running { response: self.inner.call(request), used } };
+                let under_way = admission.note(&self.rules, &mut request);
+                return TokenFuture { stage: Stage::Running { response: self.inner.call(request), under_way } };
             }
             Some(Err(refusal)) => {
                 self.rules.note_refused(&refusal, &request);
@@ -308,7 +321,7 @@ pin_project! {
         Refused { refusal: Refusal, rules: Arc<Rules> },
         // The request's body waits outside of the boxed future, so that it may be of any type.
         Verifying { verification: Verification, rules: Arc<Rules>, waiting: Option<(S, B)> },
-        Running { #[pin] response: S::Future, used: Option<Use> },
+        Running { #[pin] response: S::Future, under_way: Option<UnderWay> },
     }
 }
 
@@ -333,13 +346,14 @@ where
                     // Taken once: the verification is over, and is not polled again.
                     let Some((mut inner, body)) = waiting.take() else { return Poll::Pending };
                     let mut request = Request::from_parts(parts, body);
-                    let used = admission.note(rules, &mut request);
-                    Stage::Running { response: inner.call(request), used }
+                    let under_way = admission.note(rules, &mut request);
+                    Stage::Running { response: inner.call(request), under_way }
                 }
-                StageProjection::Running { response, used } => {
+                StageProjection::Running { response, under_way } => {
                     let outcome = ready!(response.poll(context));
-                    if let Some(mut used) = used.take() {
-                        used.refused = outcome.as_ref().ok().and_then(|response| refusal_of(response.extensions()));
+                    if let Some(mut under_way) = under_way.take() {
+                        under_way.refused =
+                            outcome.as_ref().ok().and_then(|response| refusal_of(response.extensions()));
                     }
                     return Poll::Ready(outcome);
                 }
@@ -356,17 +370,17 @@ fn refuse<R: From<String>>(refusal: &Refusal, rules: &Rules) -> Response<R> {
 impl Admission {
     /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
     #[inline(always)]
-    fn note<B>(self, rules: &Arc<Rules>, request: &mut Request<B>) -> Option<Use> {
-        let token = match self {
+    fn note<B>(self, rules: &Arc<Rules>, request: &mut Request<B>) -> Option<UnderWay> {
+        let used = match self {
             Admission::Before => return None,
             Admission::Anonymous => None,
-            Admission::Verified(token) => Some(token),
+            Admission::Verified(token) => {
+                Some((token, Called::of(request.method(), request.headers(), request.extensions())))
+            }
         };
-        request.extensions_mut().insert(Passed { tokens: rules.tokens.clone(), token: token.clone() });
-        token.map(|token| {
-            let called = Called::of(request.method(), request.headers(), request.extensions());
-            Use { rules: Arc::clone(rules), token, called, refused: None }
-        })
+        let passed = Passed(Arc::new(Passage { rules: Arc::clone(rules), used }));
+        request.extensions_mut().insert(passed.clone());
+        Some(UnderWay { passed, refused: None })
     }
 }
 
