@@ -17,10 +17,10 @@ use crate::clock::Reading;
 use crate::event::Subject;
 use crate::keyring::Shown;
 use crate::marks::{Begun, Marks, Place};
-use crate::near::{self, Held};
+use crate::near::{self, Kept};
 use crate::owners::Owners;
 use crate::secret::Selector;
-use crate::snapshot::{Age, Dated, Shared};
+use crate::snapshot::{Age, Dated, Shared, Snapshot};
 use crate::text::OwnerId;
 use crate::token::TokenId;
 
@@ -82,35 +82,38 @@ impl Cache {
     /// The snapshot of a selector that this thread keeps, unless a change was marked since it was read. How old it is remains to
     /// be asked.
     #[inline(always)]
-    pub(crate) fn kept(&self, selector: &Selector) -> Option<Held> {
+    pub(crate) fn kept(&self, selector: &Selector) -> Option<Arc<Kept>> {
         near::find(self.id, selector, |kept| self.stands(kept.places, kept.dated.begun))
     }
 
     /// The same of what all threads share. Allocates nothing, and waits for no other that only reads.
-    pub(crate) fn shared(&self, selector: &Selector) -> Option<Held> {
+    pub(crate) fn shared(&self, selector: &Selector) -> Option<Shared> {
         let snapshot = self.snapshots.get(selector)?;
-        self.stands(snapshot.places, snapshot.dated.begun).then_some(Held::Shared(snapshot))
+        self.stands(snapshot.places, snapshot.dated.begun).then_some(snapshot)
     }
 
-    /// Whether a snapshot that was found is young enough to be served at this moment.
+    /// Whether a snapshot that this thread keeps is young enough to be served at this moment.
     #[inline]
-    pub(crate) fn may_serve(&self, snapshot: &Held, now: Reading) -> bool {
+    pub(crate) fn may_serve_kept(&self, kept: &Kept, now: Reading) -> bool {
+        let age = kept.dated.age(now);
+        age <= self.refresh_at || self.may_serve_old(kept, age)
+    }
+
+    /// The same of one that all threads share, which this one may keep from now on.
+    #[inline]
+    pub(crate) fn may_serve_shared(&self, snapshot: &Shared, now: Reading) -> bool {
         let age = snapshot.dated.age(now);
         if age > self.refresh_at {
             return self.may_serve_old(snapshot, age);
         }
-        if let Held::Shared(snapshot) = snapshot {
-            near::meet(self.id, snapshot);
-        }
+        near::meet(self.id, snapshot);
         true
     }
 
     /// Past half of its time a snapshot asks to be refreshed, and its thread looks for what comes after it.
     #[cold]
-    fn may_serve_old(&self, snapshot: &Held, age: Age) -> bool {
-        if let Held::Kept(_) = snapshot {
-            near::forget(&snapshot.selector);
-        }
+    fn may_serve_old(&self, snapshot: &Snapshot, age: Age) -> bool {
+        near::forget(&snapshot.selector);
         if age >= self.stale_at {
             return false;
         }

@@ -29,6 +29,14 @@ pub(crate) enum Held {
 #[derive(Debug)]
 pub(crate) struct Kept(Shared);
 
+impl Deref for Kept {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
 impl Deref for Held {
     type Target = Snapshot;
 
@@ -56,10 +64,10 @@ thread_local! {
 
 /// This thread's handle of a selector, if `may_serve` says so of its snapshot.
 #[inline(always)]
-pub(crate) fn find(cache: u64, selector: &Selector, may_serve: impl FnOnce(&Snapshot) -> bool) -> Option<Held> {
+pub(crate) fn find(cache: u64, selector: &Selector, may_serve: impl FnOnce(&Snapshot) -> bool) -> Option<Arc<Kept>> {
     with_slot(selector, |slot| {
         let kept = slot.kept.as_ref().filter(|_| slot.cache == cache && slot.selector == Some(*selector))?;
-        may_serve(&kept.0).then(|| Held::Kept(Arc::clone(kept)))
+        may_serve(kept).then(|| Arc::clone(kept))
     })
     .flatten()
 }
@@ -77,9 +85,13 @@ pub(crate) fn meet(cache: u64, snapshot: &Shared) {
     });
 }
 
-/// Lets go of what this thread keeps where a selector has its place.
+/// Lets go of what this thread keeps of a selector.
 pub(crate) fn forget(selector: &Selector) {
-    with_slot(selector, |slot| slot.kept = None);
+    with_slot(selector, |slot| {
+        if slot.selector == Some(*selector) {
+            slot.kept = None;
+        }
+    });
 }
 
 /// Without its slots, as it ends, a thread has met nothing.

@@ -170,21 +170,23 @@ impl Tokens {
     /// What can be said without the store. Inlined, or every verification copies its answer once more.
     #[inline(always)]
     fn look_up(&self, parsed: Parsed<'_>, caller: Caller) -> Option<Result<Verified, Refusal>> {
-        let inner = &*self.0;
+        let Inner { cache, keyring, clock, .. } = &*self.0;
+        let selector = parsed.selector();
         // What this thread keeps is looked at first, and what all share if that won't do.
-        for near in [true, false] {
-            let selector = parsed.selector();
-            let found = if near { inner.cache.kept(&selector) } else { inner.cache.shared(&selector) };
-            let Some(snapshot) = found else { continue };
+        if let Some(kept) = cache.kept(&selector) {
             // The MAC at every request: what is cached is what it is compared with, not that it was right.
-            let right = snapshot.is_of(parsed.verifier(), &inner.keyring);
+            let right = kept.is_of(parsed.verifier(), keyring);
             // The clock last: it is what everything is as late as, and a processor that reads it waits for what was begun before.
-            let now = inner.clock.reading();
-            if inner.cache.may_serve(&snapshot, now) {
-                return Some(self.judge(parsed, snapshot, right, now.wall, caller));
+            let now = clock.reading();
+            if cache.may_serve_kept(&kept, now) {
+                return Some(self.judge(parsed, Held::Kept(kept), right, now.wall, caller));
             }
         }
-        None
+        let snapshot = cache.shared(&selector)?;
+        let right = snapshot.is_of(parsed.verifier(), keyring);
+        let now = clock.reading();
+        let may_serve = cache.may_serve_shared(&snapshot, now);
+        may_serve.then(|| self.judge(parsed, Held::Shared(snapshot), right, now.wall, caller))
     }
 
     #[inline(always)]

@@ -28,6 +28,40 @@ async fn a_token_is_verified_with_its_owner_name_and_rights() {
 }
 
 #[tokio::test]
+async fn a_token_that_a_thread_meets_again_and_again_is_known_by_its_whole_text() {
+    let world = World::new().await;
+    let minted = world.create(&[]).await;
+    let good = text(&minted).to_owned();
+    for _ in 0..20 {
+        world.verify(&minted).await.unwrap();
+    }
+    // Any other text is refused as what it is, whatever is kept.
+    for at in 0..good.len() {
+        for other in ['0', 'Z', '_', '\u{1}'] {
+            let mut changed = good.clone();
+            changed.replace_range(at..=at, &other.to_string());
+            if changed == good {
+                continue;
+            }
+            let expected = match (at, other) {
+                (..=9, _) => Reason::WrongPrefix,
+                (_, '_' | '\u{1}') => Reason::WrongAlphabet,
+                _ => Reason::WrongChecksum,
+            };
+            let answer = world.cached_text(&changed).expect("what is malformed is refused without the store");
+            assert_eq!(answer.map(drop), Err(expected), "character {at} is {other:?}");
+        }
+    }
+    for length in 10..good.len() {
+        assert_eq!(world.present(&good[..length]).await.map(drop), Err(Reason::WrongLength), "{length} characters");
+    }
+    // With the same last digits, as a mistyped token has them, and with those that fit.
+    let wrong = with_wrong_verifier(&good);
+    assert_eq!(world.present(&wrong).await.map(drop), Err(Reason::WrongVerifier));
+    assert!(world.cached(&minted).expect("it is still kept").is_ok());
+}
+
+#[tokio::test]
 async fn empty_grants_allow_nothing() {
     let world = World::new().await;
     let verified = world.verify(&world.create(&[]).await).await.unwrap();

@@ -124,7 +124,11 @@ impl World {
 
     /// What the cache alone says of it; `None` if it says nothing.
     pub(crate) fn cached(&self, minted: &Minted) -> Option<Result<Verified, Reason>> {
-        let credential = Credential::Borrowed(text(minted).as_bytes());
+        self.cached_text(text(minted))
+    }
+
+    pub(crate) fn cached_text(&self, text: &str) -> Option<Result<Verified, Reason>> {
+        let credential = Credential::Borrowed(text.as_bytes());
         let answer = self.tokens.authenticate_cached(Ok(&credential), Caller::default());
         answer.map(|answer| answer.map_err(|refusal| refusal.reason()))
     }
