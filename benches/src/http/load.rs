@@ -104,9 +104,8 @@ impl Connections {
         Ok(Connections { connections, requests: requests.into(), awake: false })
     }
 
-    /// Looks for answers all the time, and never waits for one asleep. A server whose client sleeps has to wake it, which is work for
-    /// its thread on the same machine and takes as long as a fifth of a request; and the slower it is, the more often its client
-    /// has nothing to do.
+    /// Looks for answers all the time, and never waits for one asleep. On one machine the server's thread has to wake a client that
+    /// does; and the slower it is, the more often its client has nothing to do.
     #[must_use]
     pub fn awake(self) -> Connections {
         Connections { awake: true, ..self }
