@@ -12,6 +12,7 @@ use crate::Trouble;
 use crate::clock::now;
 use crate::database::{Kind, Pool, selector};
 use crate::pairs::pairs;
+use crate::processors::Together;
 use crate::subject::{Keeping, build, verify};
 use crate::table::Row;
 use crate::walk::Walk;
@@ -33,6 +34,8 @@ pub(super) fn mariadb(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
 }
 
 fn measure(setting: &Setting, name: &'static str, counted: &'static str, kind: Kind) -> Result<Vec<Row>, Trouble> {
+    // SQLite's threads are this process's own.
+    let _together = if kind == Kind::Sqlite { Some(Together::new()?) } else { None };
     let prepared = setting.databases.prepared(kind)?;
     let headers = &prepared.headers;
     let runtime = runtime()?;
