@@ -55,7 +55,7 @@ async fn a_token_that_a_thread_meets_again_and_again_is_known_by_its_whole_text(
     for length in 10..good.len() {
         assert_eq!(world.present(&good[..length]).await.map(drop), Err(Reason::WrongLength), "{length} characters");
     }
-    // With the same last digits, as a mistyped token has them, and with those that fit.
+    // With a checksum that fits, it is the verifier that is wrong.
     let wrong = with_wrong_verifier(&good);
     assert_eq!(world.present(&wrong).await.map(drop), Err(Reason::WrongVerifier));
     assert!(world.cached(&minted).expect("it is still kept").is_ok());
