@@ -35,6 +35,12 @@ const INT: &str = "bigint";
 const TEXT: &str = "text";
 const TIME: &str = "timestamptz";
 
+/// An array by way of a query, so that its length is not seen when the statement is planned. By that of a flush it is planned to read all
+/// tokens, as long as there are not many times as many; one by one they are as soon found among any number.
+fn array(number: u32, kind: &str) -> String {
+    format!("(SELECT ${number}::{kind}[])")
+}
+
 /// The sum of a stored count and a new one. At the largest number it stays.
 fn added(count: &str) -> String {
     format!(
@@ -141,11 +147,11 @@ fn rows(kind: Tally) -> Option<Rows> {
 /// The statement that writes these kinds, each once: its arguments are the tokens, and then an array for each column of each kind.
 /// Digests are written by themselves, and fall on no token.
 pub(super) fn statement(kinds: impl IntoIterator<Item = Tally>) -> String {
-    let mut parts = vec![
-        "WITH kept AS MATERIALIZED (SELECT t.id FROM unnest($1::uuid[]) AS v (id) \
-         JOIN api_tokens t ON t.id = v.id ORDER BY t.id FOR KEY SHARE OF t)"
-            .to_owned(),
-    ];
+    let mut parts = vec![format!(
+        "WITH kept AS MATERIALIZED (SELECT t.id FROM unnest({}) AS v (id) \
+             JOIN api_tokens t ON t.id = v.id ORDER BY t.id FOR KEY SHARE OF t)",
+        array(1, UUID)
+    )];
     let mut written = Vec::new();
     let mut arguments = 1..;
     arguments.next();
@@ -164,16 +170,17 @@ impl Rows {
         let Rows { table, columns, key, owned, update } = self;
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let arrays: Vec<String> =
-            columns.iter().zip(arguments).map(|((_, kind), number)| format!("${number}::{kind}[]")).collect();
+            columns.iter().zip(arguments).map(|((_, kind), number)| array(number, kind)).collect();
         let key = names.get(..*key).unwrap_or_default();
         let sorted = key.iter().map(|name| format!("v.{name}")).collect::<Vec<_>>().join(", ");
         let (owner, of_owner, tokens) =
             if *owned { (", owner", ", t.owner", "JOIN api_tokens t ON t.id = v.token ") } else { ("", "", "") };
         let (names, arrays, key) = (names.join(", "), arrays.join(", "), key.join(", "));
-        // In this way looked up by hash: there is a plan for any number of rows, and it must not be one that compares each with each.
+        // Hardly ever has a token been purged since it was used, and where none has, none is looked for. Else they are looked up by hash, as
+        // it is written here: there is a plan for any number of rows, and it must not be one that compares each with each.
         format!(
             "INSERT INTO {table} AS stored ({names}{owner}) SELECT v.*{of_owner} FROM unnest({arrays}) AS v ({names}) {tokens}\
-             WHERE (v.token IN (SELECT id FROM kept)) IS NOT FALSE ORDER BY {sorted} \
+             WHERE (SELECT count(*) = cardinality($1) FROM kept) OR (v.token IN (SELECT id FROM kept)) IS NOT FALSE ORDER BY {sorted} \
              ON CONFLICT ({key}) DO UPDATE SET {update} RETURNING 1"
         )
     }
