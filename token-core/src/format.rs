@@ -23,13 +23,23 @@ const PREFIX_MAX: usize = 24;
 /// assert_eq!(format.regex(), r"\bacme_live_[0-9A-Za-z]{54}\b");
 /// # Ok::<(), token_core::PrefixError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct TokenFormat {
     /// With its closing underscore.
     lead: Box<str>,
-    /// The checksum of the lead, from which that of a whole text goes on.
-    lead_checksum: u32,
+    /// What has seen the lead, and goes on from there with each text. Made once: to make one is to ask what the processor can do, which
+    /// takes longer than a checksum.
+    checksum: crc32fast::Hasher,
 }
+
+/// Formats are the same if their prefixes are.
+impl PartialEq for TokenFormat {
+    fn eq(&self, other: &TokenFormat) -> bool {
+        self.lead == other.lead
+    }
+}
+
+impl Eq for TokenFormat {}
 
 /// A prefix that token text can't have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +112,9 @@ impl TokenFormat {
             return Err(PrefixError);
         }
         let lead = format!("{prefix}_");
-        Ok(TokenFormat { lead_checksum: crc32fast::hash(lead.as_bytes()), lead: lead.into() })
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(lead.as_bytes());
+        Ok(TokenFormat { checksum, lead: lead.into() })
     }
 
     /// The prefix, without the underscore that follows it.
@@ -154,12 +166,12 @@ impl TokenFormat {
     }
 
     fn print(&self, selector: &Selector, verifier: &Verifier) -> TokenText {
-        let mut hasher = crc32fast::Hasher::new();
+        let mut hasher = self.checksum.clone();
         // Made with its full capacity: a buffer that grows leaves a copy of the secret behind.
         let mut text = String::with_capacity(self.lead.len() + BODY_LEN);
         text.push_str(&self.lead);
         text.extend(selector.as_bytes().iter().chain(verifier.as_bytes()).copied().map(char::from));
-        hasher.update(text.as_bytes());
+        hasher.update(&text.as_bytes()[self.lead.len()..]);
         text.extend(base62::encode_u32(hasher.finalize()).map(char::from));
         TokenText::new(text)
     }
@@ -169,16 +181,12 @@ impl TokenFormat {
     pub(crate) fn parse<'a>(&self, text: &'a [u8]) -> Result<Parsed<'a>, ParseError> {
         let body = text.strip_prefix(self.lead.as_bytes()).ok_or(ParseError::Prefix)?;
         let body: &[u8; BODY_LEN] = body.try_into().map_err(|_| ParseError::Length)?;
-        if !base62::is_base62(body) {
-            return Err(ParseError::Alphabet);
-        }
         let (covered, checksum) = body.split_last_chunk().ok_or(ParseError::Length)?;
-        let mut hasher = crc32fast::Hasher::new_with_initial(self.lead_checksum);
+        let checksum =
+            base62::decode_six(checksum).filter(|_| base62::is_base62(covered)).ok_or(ParseError::Alphabet)?;
+        let mut hasher = self.checksum.clone();
         hasher.update(covered);
-        if u64::from(hasher.finalize()) != base62::decode_six(checksum) {
-            return Err(ParseError::Checksum);
-        }
-        Ok(Parsed(body))
+        if u64::from(hasher.finalize()) == checksum { Ok(Parsed(body)) } else { Err(ParseError::Checksum) }
     }
 
     /// Whether `text` has the form of this host's tokens and a checksum that matches. Says nothing of whether
