@@ -169,7 +169,7 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
 ///
 /// On Linux its [`reading`](Clock::reading) is of `CLOCK_REALTIME_COARSE` and `CLOCK_MONOTONIC_COARSE` (`clock_gettime(2)`): what the kernel's
 /// last tick left in memory, 1 to 10 ms ago by how the kernel is built. The exact clocks are read from the processor, which
-/// has it finish first whatever it has begun: a sixth of a verification.
+/// has it finish first whatever it has begun: a sixth of a verification. The wall clock is read once for each tick that a thread sees.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -185,13 +185,25 @@ impl Clock for SystemClock {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[inline]
     fn reading(&self) -> Reading {
+        use std::cell::Cell;
+
         use rustix::time::ClockId::{MonotonicCoarse, RealtimeCoarse};
 
+        thread_local! {
+            static LAST: Cell<Reading> = const { Cell::new(Reading { wall: Time::MAX, monotonic: Duration::MAX }) };
+        }
+        let monotonic = span(rustix::time::clock_gettime(MonotonicCoarse));
+        // From one tick to the next both clocks stand still. If the wall clock is set meanwhile, the next says so.
+        let last = LAST.get();
+        if monotonic == last.monotonic {
+            return last;
+        }
         let wall = rustix::time::clock_gettime(RealtimeCoarse);
         let micros = wall.tv_sec.saturating_mul(1_000_000).saturating_add(wall.tv_nsec / 1000);
         // As above: what can't be believed is the end of time.
-        let wall = Time::from_micros(micros).unwrap_or(Time::MAX);
-        Reading { wall, monotonic: span(rustix::time::clock_gettime(MonotonicCoarse)) }
+        let reading = Reading { wall: Time::from_micros(micros).unwrap_or(Time::MAX), monotonic };
+        LAST.set(reading);
+        reading
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
