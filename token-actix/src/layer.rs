@@ -195,8 +195,11 @@ impl Rules {
     }
 
     fn read_credential<'a>(&self, headers: &'a HeaderMap) -> Result<Credential<'a>, CredentialError> {
+        let sources = self.tokens.sources();
         let values = |asked: HeaderName| headers.get_all(asked).map(HeaderValue::as_bytes);
-        self.tokens.sources().read(values(AUTHORIZATION), values(X_API_KEY))
+        // A name is looked for as soon as its values are asked for.
+        let api_key = sources.api_key_header.then(|| values(X_API_KEY));
+        sources.read(values(AUTHORIZATION), api_key.into_iter().flatten())
     }
 
     #[inline(always)]
@@ -303,7 +306,7 @@ where
                     let used = admission.note(&self.rules, &request);
                     Stage::Running { response: self.inner.call(request), used }
                 }
-                Some(Err(refusal)) => Stage::Refused { response: Some(self.rules.refuse(request, &refusal)) },
+                Some(Err(refusal)) => Stage::Refused { response: Some(Box::new(self.rules.refuse(request, &refusal))) },
                 None => Stage::Verifying {
                     verification: Box::pin(verify(Rc::clone(&self.rules), request)),
                     inner: Rc::clone(&self.inner),
@@ -339,7 +342,8 @@ pin_project! {
     where
         S: Service<ServiceRequest>,
     {
-        Refused { response: Option<ServiceResponse<EitherBody<B>>> },
+        // Apart, since few are refused, and all are moved.
+        Refused { response: Option<Box<ServiceResponse<EitherBody<B>>>> },
         Verifying { verification: Verification, inner: Rc<S>, rules: Rc<Rules> },
         Running { #[pin] response: S::Future, used: UnderWay },
     }
@@ -357,7 +361,7 @@ where
             let next = match stage.as_mut().project() {
                 // Taken once: what is ready is not polled again.
                 StageProjection::Refused { response } => {
-                    return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                    return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)));
                 }
                 StageProjection::Verifying { verification, inner, rules } => {
                     let (request, admission) = ready!(verification.as_mut().poll(context));
