@@ -34,18 +34,27 @@ impl Floor {
         Floor { inner: after(0x36), outer: after(0x5c) }
     }
 
+    /// As far as a hit computes it.
+    #[inline]
+    #[must_use]
+    pub fn inner_hash(&self, message: &[u8; MESSAGE]) -> [u32; 8] {
+        let mut block = [0; BLOCK];
+        block[..MESSAGE].copy_from_slice(message);
+        compressed(self.inner, block, MESSAGE)
+    }
+
     /// The MAC. Wipes nothing and compares nothing.
     #[inline]
     #[must_use]
     pub fn mac(&self, message: &[u8; MESSAGE]) -> [u8; 32] {
-        let mut block = [0; BLOCK];
-        block[..MESSAGE].copy_from_slice(message);
-        let state = compressed(self.inner, block, MESSAGE);
-        compressed(self.outer, bytes(state), 32).iter().zip(0..).fold([0; 32], |mut mac, (word, at)| {
-            let at: usize = at;
-            mac[at * 4..at * 4 + 4].copy_from_slice(&word.to_be_bytes());
-            mac
-        })
+        compressed(self.outer, bytes(self.inner_hash(message)), 32).iter().zip(0..).fold(
+            [0; 32],
+            |mut mac, (word, at)| {
+                let at: usize = at;
+                mac[at * 4..at * 4 + 4].copy_from_slice(&word.to_be_bytes());
+                mac
+            },
+        )
     }
 }
 

@@ -16,6 +16,7 @@ use token_core::Tokens;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::least::{least, nothing};
 use crate::Trouble;
 use crate::clock::Thread;
 use crate::subject::{ProjectsRead, pass_or_load};
@@ -134,6 +135,18 @@ fn bare() -> Router {
 #[must_use]
 pub fn protected(tokens: &Tokens) -> App {
     App::WithAddresses(bare().layer(TokenLayer::required(tokens).require::<ProjectsRead>()))
+}
+
+/// The same behind a layer that does nothing.
+#[must_use]
+pub fn let_through() -> App {
+    App::WithAddresses(bare().layer(nothing()))
+}
+
+/// The same behind one that does no more than no request may be let through without: see [`Least`](super::least).
+#[must_use]
+pub fn checked_only(tokens: &Tokens) -> App {
+    App::WithAddresses(bare().layer(least(tokens.format().clone())))
 }
 
 /// The least that a route can do and be protected: nothing is in front of its handler, which verifies by itself, and answers a

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use super::{Setting, runtime};
 use crate::Trouble;
 use crate::http::actix::{self, Protection};
-use crate::http::{App, Connections, Server, by_itself, protected, request};
+use crate::http::{App, Connections, Server, by_itself, checked_only, let_through, protected, request};
 use crate::pairs::{Measured, median, pairs, percentile};
 use crate::processors::Apart;
 use crate::shelf::Shelf;
@@ -42,23 +42,28 @@ pub(super) fn throughput(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
                 let server = apart.serve(|| subject.serve(framework, route))?;
                 Load::on(&runtime, server, &subject.requests)
             };
-            let (mut layers, mut handlers) = (Vec::new(), Vec::new());
+            let (mut layers, mut others) = (Vec::new(), [const { Vec::new() }; 3]);
             let (mut costs, mut bare_costs) = (Vec::new(), Vec::new());
             for _ in 0..SERVERS {
                 let (bare, ours) = (load(Route::Bare)?, load(Route::Layer)?);
                 layers.push(pairs(PAIRS, || ours.slice(), || bare.slice())?);
                 costs.push(ours.cost());
                 bare_costs.push(bare.cost());
-                // Only now: actix-web lets nobody wait who sends nothing.
-                let alone = load(Route::Handler)?;
-                handlers.push(pairs(PAIRS / 2, || alone.slice(), || bare.slice())?);
+                for (other, seen) in framework.others().iter().zip(&mut others) {
+                    // Only now: actix-web lets nobody wait who sends nothing.
+                    let other = load(*other)?;
+                    seen.push(pairs(PAIRS / 2, || other.slice(), || bare.slice())?);
+                }
             }
-            let (measured, least) = (Measured::middle(&layers), Measured::middle(&handlers).ratio);
+            let measured = Measured::middle(&layers);
             let (cost_ours, cost_bare) = (median(costs), median(bare_costs));
-            let note = format!(
-                "the server's thread a request: {cost_ours:.2} µs, bare {cost_bare:.2} µs; a handler that verifies by itself, with nothing in \
-                 front of it: {least:.3} of bare"
-            );
+            let mut note =
+                format!("the server's thread a request: {cost_ours:.2} µs, bare {cost_bare:.2} µs; of bare:");
+            for (other, seen) in framework.others().iter().zip(&others) {
+                let ratio = Measured::middle(seen).ratio;
+                note += &format!(" {ratio:.3} {},", other.says());
+            }
+            let note = note.trim_end_matches(',').to_owned();
             rows.push(Row::new(name, "/s", measured).note(note));
         }
     }
@@ -125,8 +130,34 @@ enum Framework {
 enum Route {
     Bare,
     Layer,
-    /// The least that could be done: see [`by_itself`].
+    /// By a handler that verifies by itself: see [`by_itself`].
     Handler,
+    /// Not at all, behind a layer: see [`let_through`].
+    Nothing,
+    /// As good as not at all: see [`checked_only`].
+    Checked,
+}
+
+impl Framework {
+    /// What is measured besides, to tell what a layer costs from what this one adds.
+    fn others(self) -> &'static [Route] {
+        match self {
+            Framework::Axum => &[Route::Handler, Route::Nothing, Route::Checked],
+            Framework::Actix => &[Route::Handler],
+        }
+    }
+}
+
+impl Route {
+    fn says(self) -> &'static str {
+        match self {
+            Route::Bare => "bare",
+            Route::Layer => "the layer",
+            Route::Handler => "a handler that verifies by itself, with nothing in front of it",
+            Route::Nothing => "a layer that does nothing",
+            Route::Checked => "a layer that computes checksum and MAC, and does nothing else",
+        }
+    }
 }
 
 /// Tokens in a store, and requests with them.
@@ -152,17 +183,23 @@ impl Stored {
             Framework::Actix => {
                 let building: Building = Box::new(|| Box::pin(building()));
                 actix::start(match route {
-                    Route::Bare => Protection::None,
                     Route::Layer => Protection::Layer(building),
                     Route::Handler => Protection::Handler(building),
+                    // The others are axum's.
+                    Route::Bare | Route::Nothing | Route::Checked => Protection::None,
                 })
             }
             Framework::Axum if route == Route::Bare => Server::start(|| Box::pin(async { Ok(App::bare()) })),
+            Framework::Axum if route == Route::Nothing => Server::start(|| Box::pin(async { Ok(let_through()) })),
             Framework::Axum => Server::start(move || {
                 Box::pin(async move {
                     let (tokens, background) = building().await?;
                     tokio::spawn(background);
-                    Ok(if route == Route::Layer { protected(&tokens) } else { by_itself(&tokens) })
+                    Ok(match route {
+                        Route::Handler => by_itself(&tokens),
+                        Route::Checked => checked_only(&tokens),
+                        _ => protected(&tokens),
+                    })
                 })
             }),
         }
