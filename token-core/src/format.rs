@@ -27,8 +27,7 @@ const PREFIX_MAX: usize = 24;
 pub struct TokenFormat {
     /// With its closing underscore.
     lead: Box<str>,
-    /// What has seen the lead, and goes on from there with each text. Made once: to make one is to ask what the processor can do, which
-    /// takes longer than a checksum.
+    /// What has seen the lead, and goes on from there with each text. Made once: to make one is to ask what the processor can do.
     checksum: crc32fast::Hasher,
 }
 
