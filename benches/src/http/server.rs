@@ -143,7 +143,7 @@ pub fn let_through() -> App {
     App::WithAddresses(bare().layer(nothing()))
 }
 
-/// The same behind one that does no more than no request may be let through without: see [`Least`](super::least).
+/// The same behind one that does what no request may be let through without, and nothing else: the checksum, and the deciding half of a MAC.
 #[must_use]
 pub fn checked_only(tokens: &Tokens) -> App {
     App::WithAddresses(bare().layer(least(tokens.format().clone())))
