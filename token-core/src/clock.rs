@@ -315,6 +315,21 @@ mod tests {
     }
 
     #[test]
+    fn both_clocks_of_a_reading_go_on() {
+        let first = SystemClock.reading();
+        let mut last = first;
+        // The wall clock may be of the tick after that of the other: of more than one it has gone on.
+        for _ in 0..3 {
+            let seen = last;
+            while last.monotonic == seen.monotonic {
+                last = SystemClock.reading();
+            }
+            assert!(last.monotonic > seen.monotonic && last.wall >= seen.wall);
+        }
+        assert!(last.wall > first.wall);
+    }
+
+    #[test]
     fn setting_the_wall_clock_lets_no_time_pass() {
         let clock = ManualClock::at(Time::EPOCH);
         clock.advance(Duration::from_secs(2));
