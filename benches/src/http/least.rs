@@ -63,13 +63,13 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Least<S> {
     }
 
     fn call(&mut self, request: Request<B>) -> S::Future {
-        let header = request.headers().get(AUTHORIZATION).and_then(|header| header.as_bytes().strip_prefix(b"Bearer "));
-        if let Some((text, selector)) = header.and_then(|text| Some((text, self.must.format.check(text).ok()?))) {
+        let text = request.headers().get(AUTHORIZATION).and_then(|header| header.as_bytes().strip_prefix(b"Bearer "));
+        let checked = text.and_then(|text| Some((self.must.format.check(text).ok()?, text.last_chunk::<32>()?)));
+        assert!(checked.is_some(), "without a token of this format nothing is measured");
+        if let Some((selector, end)) = checked {
             let mut message = [0; MESSAGE];
             message[..16].copy_from_slice(selector.as_bytes());
-            if let Some(end) = text.last_chunk::<32>() {
-                message[16..48].copy_from_slice(end);
-            }
+            message[16..48].copy_from_slice(end);
             black_box(self.must.key.inner_hash(&message));
         }
         self.inner.call(request)

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use token_core::Tokens;
 use tokio::runtime::Runtime;
 
 use super::{Setting, runtime};
@@ -42,14 +43,15 @@ pub(super) fn throughput(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
                 let server = apart.serve(|| subject.serve(framework, route))?;
                 Load::on(&runtime, server, &subject.requests)
             };
-            let (mut layers, mut others) = (Vec::new(), [const { Vec::new() }; 3]);
+            let mut layers = Vec::new();
+            let mut others: Vec<_> = framework.others().iter().map(|other| (other, Vec::new())).collect();
             let (mut costs, mut bare_costs) = (Vec::new(), Vec::new());
             for _ in 0..SERVERS {
                 let (bare, ours) = (load(Route::Bare)?, load(Route::Layer)?);
                 layers.push(pairs(PAIRS, || ours.slice(), || bare.slice())?);
                 costs.push(ours.cost());
                 bare_costs.push(bare.cost());
-                for (other, seen) in framework.others().iter().zip(&mut others) {
+                for ((other, _), seen) in &mut others {
                     // Only now: actix-web lets nobody wait who sends nothing.
                     let other = load(*other)?;
                     seen.push(pairs(PAIRS / 2, || other.slice(), || bare.slice())?);
@@ -57,13 +59,10 @@ pub(super) fn throughput(setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
             }
             let measured = Measured::middle(&layers);
             let (cost_ours, cost_bare) = (median(costs), median(bare_costs));
-            let mut note =
-                format!("the server's thread a request: {cost_ours:.2} µs, bare {cost_bare:.2} µs; of bare:");
-            for (other, seen) in framework.others().iter().zip(&others) {
-                let ratio = Measured::middle(seen).ratio;
-                note += &format!(" {ratio:.3} {},", other.says());
-            }
-            let note = note.trim_end_matches(',').to_owned();
+            let others = others.iter().map(|((_, says), seen)| format!("{:.3} {says}", Measured::middle(seen).ratio));
+            let others = others.collect::<Vec<_>>().join(", ");
+            let note =
+                format!("the server's thread a request: {cost_ours:.2} µs, bare {cost_bare:.2} µs; of bare: {others}");
             rows.push(Row::new(name, "/s", measured).note(note));
         }
     }
@@ -139,23 +138,17 @@ enum Route {
 }
 
 impl Framework {
-    /// What is measured besides, to tell what a layer costs from what this one adds.
-    fn others(self) -> &'static [Route] {
+    /// What is measured besides, to tell what a layer costs from what this one adds, and what it is called.
+    fn others(self) -> &'static [(Route, &'static str)] {
+        const HANDLER: (Route, &str) =
+            (Route::Handler, "a handler that verifies by itself, with nothing in front of it");
         match self {
-            Framework::Axum => &[Route::Handler, Route::Nothing, Route::Checked],
-            Framework::Actix => &[Route::Handler],
-        }
-    }
-}
-
-impl Route {
-    fn says(self) -> &'static str {
-        match self {
-            Route::Bare => "bare",
-            Route::Layer => "the layer",
-            Route::Handler => "a handler that verifies by itself, with nothing in front of it",
-            Route::Nothing => "a layer that does nothing",
-            Route::Checked => "a layer that computes checksum and MAC, and does nothing else",
+            Framework::Axum => &[
+                HANDLER,
+                (Route::Nothing, "a layer that does nothing"),
+                (Route::Checked, "a layer that computes checksum and MAC, and does nothing else"),
+            ],
+            Framework::Actix => &[HANDLER],
         }
     }
 }
@@ -183,25 +176,28 @@ impl Stored {
             Framework::Actix => {
                 let building: Building = Box::new(|| Box::pin(building()));
                 actix::start(match route {
+                    Route::Bare => Protection::None,
                     Route::Layer => Protection::Layer(building),
                     Route::Handler => Protection::Handler(building),
-                    // The others are axum's.
-                    Route::Bare | Route::Nothing | Route::Checked => Protection::None,
+                    Route::Nothing | Route::Checked => return Err("these layers are axum's".into()),
                 })
             }
-            Framework::Axum if route == Route::Bare => Server::start(|| Box::pin(async { Ok(App::bare()) })),
-            Framework::Axum if route == Route::Nothing => Server::start(|| Box::pin(async { Ok(let_through()) })),
-            Framework::Axum => Server::start(move || {
-                Box::pin(async move {
-                    let (tokens, background) = building().await?;
-                    tokio::spawn(background);
-                    Ok(match route {
-                        Route::Handler => by_itself(&tokens),
-                        Route::Checked => checked_only(&tokens),
-                        _ => protected(&tokens),
+            Framework::Axum => {
+                let protected: fn(&Tokens) -> App = match route {
+                    Route::Bare => return Server::start(|| Box::pin(async { Ok(App::bare()) })),
+                    Route::Nothing => return Server::start(|| Box::pin(async { Ok(let_through()) })),
+                    Route::Layer => protected,
+                    Route::Handler => by_itself,
+                    Route::Checked => checked_only,
+                };
+                Server::start(move || {
+                    Box::pin(async move {
+                        let (tokens, background) = building().await?;
+                        tokio::spawn(background);
+                        Ok(protected(&tokens))
                     })
                 })
-            }),
+            }
         }
     }
 }
