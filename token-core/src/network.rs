@@ -104,28 +104,36 @@ fn canonical(network: IpNet) -> IpNet {
     }
 }
 
-/// An address, perhaps unknown, as one number. An `Option<IpAddr>` is bytes of three sizes, and a processor that copies what it
-/// has just written in pieces waits for all of them: at each copy a twentieth of a verification.
+/// An address, perhaps unknown, as two numbers. An `Option<IpAddr>` is bytes of three sizes, and a processor that copies what it has just
+/// written in pieces waits for all of them: at each copy a twentieth of a verification. One number of 128 bits makes whatever holds it
+/// larger, since it stands at multiples of 16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Packed(u128);
+pub(crate) struct Packed {
+    high: u64,
+    low: u64,
+}
 
 impl Packed {
     /// `::`, from which nothing is ever sent.
-    const UNKNOWN: Packed = Packed(0);
+    const UNKNOWN: Packed = Packed { high: 0, low: 0 };
 
     #[inline]
     pub(crate) fn new(address: Option<IpAddr>) -> Packed {
         match address {
             None => Packed::UNKNOWN,
             // As IPv6 writes it: `::ffff:a.b.c.d`.
-            Some(IpAddr::V4(four)) => Packed(0xffff_0000_0000 | u128::from(four.to_bits())),
-            Some(IpAddr::V6(six)) => Packed(six.to_bits()),
+            Some(IpAddr::V4(four)) => Packed { high: 0, low: 0xffff_0000_0000 | u64::from(four.to_bits()) },
+            Some(IpAddr::V6(six)) => {
+                let [a, b, c, d, e, f, g, h, low @ ..] = six.octets();
+                Packed { high: u64::from_be_bytes([a, b, c, d, e, f, g, h]), low: u64::from_be_bytes(low) }
+            }
         }
     }
 
     #[inline]
     pub(crate) fn unpacked(self) -> Option<IpAddr> {
-        (self != Packed::UNKNOWN).then(|| Ipv6Addr::from_bits(self.0).to_canonical())
+        let bits = u128::from(self.high) << 64 | u128::from(self.low);
+        (self != Packed::UNKNOWN).then(|| Ipv6Addr::from_bits(bits).to_canonical())
     }
 }
 
