@@ -53,7 +53,7 @@ pub(crate) use registry::ServiceId;
 
 pub use read::{Listed, ListedOwner, Rehearsal, TokenList};
 pub use usage::{Attention, Concern, ConcernKind, LastHour, Overview, SourceSeen, UsageDetail};
-pub use verify::{Caller, Verified};
+pub use verify::{Caller, Requirement, Verified};
 
 /// API tokens, as a service embeds them. Cheap to clone; all clones are one service.
 ///

@@ -122,6 +122,31 @@ impl Verified {
     }
 }
 
+/// What [`Tokens::require`] asks of a token, to be asked of many: the scope is looked up once. Made by [`Tokens::requirement`].
+#[derive(Debug, Clone)]
+pub struct Requirement {
+    tokens: Tokens,
+    def: ScopeDef,
+    /// `None` if the catalog does not declare it: nothing meets that.
+    scope: Option<ScopeIndex>,
+}
+
+impl Requirement {
+    /// Checks that a verified token has the scope on every resource. A refusal is tallied here.
+    ///
+    /// # Errors
+    /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
+    #[inline]
+    pub fn check(&self, token: &Verified) -> Result<(), Refusal> {
+        self.tokens.require_defined(token, &self.def, self.scope, everywhere)
+    }
+}
+
+/// Whether rights reach every resource with a scope.
+fn everywhere(rights: &Rights, scope: ScopeIndex) -> Option<()> {
+    rights.allows_everywhere(scope).then_some(())
+}
+
 impl Tokens {
     /// Verifies the credential of a request: everything but the route's scope. A refusal is tallied here.
     ///
@@ -262,7 +287,13 @@ impl Tokens {
     /// [`Refusal`] of class [`InsufficientScope`](crate::Class::InsufficientScope).
     #[inline]
     pub fn require<S: Scope>(&self, token: &Verified) -> Result<(), Refusal> {
-        self.require_that::<S, _>(token, |rights, scope| rights.allows_everywhere(scope).then_some(()))
+        self.require_that::<S, _>(token, everywhere)
+    }
+
+    /// The same for a route that asks it of every request.
+    #[must_use]
+    pub fn requirement<S: Scope>(&self) -> Requirement {
+        Requirement { tokens: self.clone(), def: S::DEF, scope: self.0.catalog.index_of::<S>() }
     }
 
     /// Checks that a verified token has the scope on this resource. A refusal is tallied here.
@@ -285,7 +316,6 @@ impl Tokens {
     /// if the catalog does not declare it.
     pub fn require_named(&self, token: &Verified, scope: &str) -> Option<Result<(), Refusal>> {
         let def = self.catalog().scopes().iter().find(|def| def.name == scope)?;
-        let everywhere = |rights: &Rights, scope| rights.allows_everywhere(scope).then_some(());
         Some(self.require_defined(token, def, token.snapshot.catalog.index(def.name), everywhere))
     }
 
@@ -314,19 +344,23 @@ impl Tokens {
                 snapshot.exercised.note(scope);
                 Ok(held)
             }
-            None => Err(self.lacking(token, def)),
+            None => {
+                let Verified { at, address, .. } = *token;
+                let presented = Presented { token: snapshot.token, at, address: address.unpacked(), proven: true };
+                Err(self.lacking(presented, def))
+            }
         }
     }
 
-    fn lacking(&self, token: &Verified, scope: &ScopeDef) -> Refusal {
+    /// Told what it needs of a token rather than given the token, which need not be in memory for it.
+    #[cold]
+    fn lacking(&self, presented: Presented, scope: &ScopeDef) -> Refusal {
         if self.0.catalog.index(scope.name).is_none() {
             tracing::error!(
                 scope = scope.name,
                 "a route needs a scope that the catalog does not declare; nothing is allowed there"
             );
         }
-        let Verified { snapshot, at, address } = token;
-        let presented = Presented { token: snapshot.token, at: *at, address: address.unpacked(), proven: true };
         self.refused_token(Reason::InsufficientScope, presented, Some(scope.name))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use token_core::testing::{CountingStore, with_checksum, with_wrong_verifier};
 use token_core::{
     Caller, Ceiling, Class, Credential, CredentialError, Grant, Grants, MemoryStore, Networks, NewToken, OwnerId,
-    Reason, ResourceId, ResourceSet, Resources, Rotation, ScopeName,
+    Reason, Requirement, ResourceId, ResourceSet, Resources, Risk, Rotation, Scope, ScopeDef, ScopeName,
 };
 
 use crate::world::MAX_STALENESS;
@@ -59,6 +59,33 @@ async fn a_token_that_a_thread_meets_again_and_again_is_known_by_its_whole_text(
     let wrong = with_wrong_verifier(&good);
     assert_eq!(world.present(&wrong).await.map(drop), Err(Reason::WrongVerifier));
     assert!(world.cached(&minted).expect("it is still kept").is_ok());
+}
+
+#[tokio::test]
+async fn a_requirement_asks_what_is_asked_of_each_request() {
+    struct Undeclared;
+    impl Scope for Undeclared {
+        const DEF: ScopeDef = ScopeDef {
+            name: "un:declared",
+            says: "Nothing, since no catalog has it",
+            group: "Others",
+            risk: Risk::Low,
+            implies: &[],
+        };
+    }
+
+    let (world, other) = (World::new().await, World::new().await);
+    let verified = world.verify(&world.create(&["projects:write"]).await).await.unwrap();
+    assert!(world.tokens.requirement::<ProjectsRead>().check(&verified).is_ok());
+    let refused = |requirement: Requirement| {
+        let refusal = requirement.check(&verified).unwrap_err();
+        (refusal.class(), refusal.needed())
+    };
+    let lacks = |scope| (Class::InsufficientScope, Some(scope));
+    assert_eq!(refused(world.tokens.requirement::<BillingRead>()), lacks("billing:read"));
+    assert_eq!(refused(world.tokens.requirement::<Undeclared>()), lacks("un:declared"));
+    // What another service has verified is nothing to this one's.
+    assert_eq!(refused(other.tokens.requirement::<ProjectsRead>()), lacks("projects:read"));
 }
 
 #[tokio::test]
