@@ -13,12 +13,8 @@ pub(crate) struct Called {
 }
 
 impl Called {
-    pub(crate) fn of(method: &Method, headers: &HeaderMap, extensions: &Extensions) -> Called {
-        Called {
-            method: method.clone(),
-            route: route::template(extensions).cloned(),
-            client: headers.get(USER_AGENT).cloned(),
-        }
+    pub(crate) fn of(method: &Method, client: Option<HeaderValue>, extensions: &Extensions) -> Called {
+        Called { method: method.clone(), route: route::template(extensions).cloned(), client }
     }
 
     pub(crate) fn call(&self) -> Call<'_> {

@@ -7,19 +7,17 @@ use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::task::{Context, Poll, ready};
 
-use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, Request, Response};
+use http::{Extensions, HeaderMap, Method, Request, Response};
 use pin_project_lite::pin_project;
-use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, TrustedProxies, Verified};
+use token_core::{Caller, CredentialError, Reason, Refusal, Requirement, Scope, Tokens, TrustedProxies, Verified};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::address::caller;
 use crate::call::{Called, call};
+use crate::lines::hide_credentials;
 use crate::rejection::{Refused, refusal_of, respond};
-
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Lets a request through to the services behind it only with a valid token.
 ///
@@ -54,7 +52,7 @@ impl TokenLayer {
     /// is a required one from here on.
     pub fn require<S: Scope>(mut self) -> TokenLayer {
         let rules = Arc::make_mut(&mut self.rules);
-        rules.scopes.push(Tokens::require::<S>);
+        rules.scopes.push(rules.tokens.requirement::<S>());
         rules.anonymous = false;
         self
     }
@@ -82,27 +80,13 @@ impl<S> Layer<S> for TokenLayer {
     }
 }
 
-type ScopeCheck = fn(&Tokens, &Verified) -> Result<(), Refusal>;
-
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Rules {
     tokens: Tokens,
     anonymous: bool,
-    scopes: Vec<ScopeCheck>,
+    scopes: Vec<Requirement>,
     except: Vec<Box<str>>,
     proxies: Option<TrustedProxies>,
-}
-
-impl fmt::Debug for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules")
-            .field("tokens", &self.tokens)
-            .field("anonymous", &self.anonymous)
-            .field("scopes", &self.scopes.len())
-            .field("except", &self.except)
-            .field("proxies", &self.proxies)
-            .finish()
-    }
 }
 
 /// In the extensions of a request: a layer let it through. One allocation that the request and the tally of its use share: each handle of
@@ -114,7 +98,8 @@ pub(crate) struct Passed(Arc<Passage>);
 struct Passage {
     rules: Arc<Rules>,
     /// `None` if the request is anonymous.
-    used: Option<(Verified, Called)>,
+    token: Option<Verified>,
+    called: Called,
 }
 
 impl Passed {
@@ -124,14 +109,14 @@ impl Passed {
 
     /// `None` if the request is anonymous.
     pub(crate) fn token(&self) -> Option<&Verified> {
-        self.0.used.as_ref().map(|(token, _)| token)
+        self.0.token.as_ref()
     }
 }
 
 /// How a request may go on.
 enum Admission {
-    Anonymous,
-    Verified(Verified),
+    /// This layer lets it through, and tallies its use.
+    Passed(Passed),
     /// A layer further out verified it, and tallies its use.
     Before,
 }
@@ -142,27 +127,32 @@ impl Rules {
     }
 
     /// What can be said at once, without a future: `None` if the store has to be asked. Inlined like what follows it, so that a token is
-    /// not copied from one answer into the next.
+    /// not copied from one answer into the next: reading as a whole what was just written in parts, a processor waits.
     #[inline(always)]
-    fn admit_at_once(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Result<Admission, Refusal>> {
-        if let Some(token) = self.verified_before(extensions) {
-            return Some(self.check_scopes(token).map(|()| Admission::Before));
+    fn admit_at_once<B>(self: &Arc<Rules>, request: &mut Request<B>) -> Option<Result<Admission, Refusal>> {
+        let before = self.verified_before(request.extensions()).map(|token| self.check_scopes(token));
+        let caller = self.caller(request.headers(), request.extensions());
+        let lines = hide_credentials(request.headers_mut());
+        if let Some(checked) = before {
+            return Some(checked.map(|()| Admission::Before));
         }
-        let credential = self.read_credential(headers);
+        let credential = lines.credential(self.tokens.sources());
+        let client = lines.client();
         if self.anonymous && matches!(credential, Err(CredentialError::Missing)) {
-            return Some(Ok(Admission::Anonymous));
+            return Some(Ok(self.pass(None, Called::of(request.method(), client, request.extensions()))));
         }
-        let credential = credential.as_ref().map_err(|error| *error);
-        self.tokens
-            .authenticate_cached(credential, self.caller(headers, extensions))
-            .map(|verified| self.judge(verified))
+        match self.tokens.authenticate_cached(credential.as_ref().map_err(|error| *error), caller)? {
+            Ok(token) => Some(self.judge(token, Called::of(request.method(), client, request.extensions()))),
+            Err(refusal) => Some(Err(refusal)),
+        }
     }
 
     /// What the store has to be asked for, of a request that nothing could be said of at once.
-    async fn admit(&self, parts: &Parts) -> Result<Admission, Refusal> {
-        let credential = self.read_credential(&parts.headers);
+    async fn admit(self: &Arc<Rules>, parts: &mut Parts) -> Result<Admission, Refusal> {
         let caller = self.caller(&parts.headers, &parts.extensions);
-        self.judge(self.tokens.authenticate(credential, caller).await)
+        let lines = hide_credentials(&mut parts.headers);
+        let token = self.tokens.authenticate(lines.credential(self.tokens.sources()), caller).await?;
+        self.judge(token, Called::of(&parts.method, lines.client(), &parts.extensions))
     }
 
     fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Caller {
@@ -170,25 +160,21 @@ impl Rules {
     }
 
     /// Puts a request that is refused among the calls of its token.
-    fn note_refused<B>(&self, refusal: &Refusal, request: &Request<B>) {
-        let (headers, extensions) = (request.headers(), request.extensions());
-        let call = call(request.method(), headers, extensions);
+    fn note_refused(&self, refusal: &Refusal, method: &Method, headers: &HeaderMap, extensions: &Extensions) {
+        say_if_address_unknown(refusal);
+        let call = call(method, headers, extensions);
         self.tokens.tally_refused_call(refusal, self.caller(headers, extensions), &call);
     }
 
-    fn read_credential<'a>(&self, headers: &'a HeaderMap) -> Result<Credential<'a>, CredentialError> {
-        // Looking through the few headers of a request takes less than a hash of each name.
-        let values = |asked: HeaderName| {
-            headers.iter().filter(move |(name, _)| **name == asked).map(|(_, value)| value.as_bytes())
-        };
-        self.tokens.sources().read(values(AUTHORIZATION), values(X_API_KEY))
+    #[inline(always)]
+    fn judge(self: &Arc<Rules>, token: Verified, called: Called) -> Result<Admission, Refusal> {
+        self.check_scopes(&token)?;
+        Ok(self.pass(Some(token), called))
     }
 
     #[inline(always)]
-    fn judge(&self, verified: Result<Verified, Refusal>) -> Result<Admission, Refusal> {
-        let token = verified.inspect_err(say_if_address_unknown)?;
-        self.check_scopes(&token)?;
-        Ok(Admission::Verified(token))
+    fn pass(self: &Arc<Rules>, token: Option<Verified>, called: Called) -> Admission {
+        Admission::Passed(Passed(Arc::new(Passage { rules: Arc::clone(self), token, called })))
     }
 
     fn verified_before<'a>(&self, extensions: &'a Extensions) -> Option<&'a Verified> {
@@ -197,8 +183,9 @@ impl Rules {
         passed.token().filter(|_| passed.tokens().is_same(&self.tokens))
     }
 
+    #[inline(always)]
     fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {
-        self.scopes.iter().try_for_each(|check| check(&self.tokens, token))
+        self.scopes.iter().try_for_each(|scope| scope.check(token))
     }
 }
 
@@ -224,20 +211,11 @@ struct UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let Passage { rules, used: Some((token, called)) } = &*self.passed.0 else { return };
+        let Passage { rules, token: Some(token), called } = &*self.passed.0 else { return };
         match self.refused {
             None => rules.tokens.tally_use(token, &called.call()),
             Some(Refused(Some(reason))) => rules.tokens.tally_refused_use(token, reason, &called.call()),
             Some(Refused(None)) => {}
-        }
-    }
-}
-
-/// Keeps credentials out of whatever prints the headers of a request, such as a tracing layer further in.
-pub(crate) fn hide_credentials(headers: &mut HeaderMap) {
-    for (name, value) in headers.iter_mut() {
-        if *name == AUTHORIZATION || *name == X_API_KEY || *name == COOKIE {
-            value.set_sensitive(true);
         }
     }
 }
@@ -263,17 +241,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> TokenFuture<S, B> {
-        hide_credentials(request.headers_mut());
         if self.rules.excepts(request.uri().path()) {
+            hide_credentials(request.headers_mut());
             return TokenFuture { stage: Stage::Running { response: self.inner.call(request), under_way: None } };
         }
-        match self.rules.admit_at_once(request.headers(), request.extensions()) {
+        match self.rules.admit_at_once(&mut request) {
             Some(Ok(admission)) => {
-                let under_way = admission.note(&self.rules, &mut request);
+                let under_way = admission.note(&mut request);
                 return TokenFuture { stage: Stage::Running { response: self.inner.call(request), under_way } };
             }
             Some(Err(refusal)) => {
-                self.rules.note_refused(&refusal, &request);
+                let (method, headers) = (request.method(), request.headers());
+                self.rules.note_refused(&refusal, method, headers, request.extensions());
                 return TokenFuture { stage: Stage::Refused { refusal, rules: Arc::clone(&self.rules) } };
             }
             None => {}
@@ -282,15 +261,13 @@ where
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
         let rules = Arc::clone(&self.rules);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let verification = Box::pin({
             let rules = Arc::clone(&rules);
             async move {
-                let admission = rules.admit(&parts).await;
+                let admission = rules.admit(&mut parts).await;
                 if let Err(refusal) = &admission {
-                    let call = call(&parts.method, &parts.headers, &parts.extensions);
-                    let caller = rules.caller(&parts.headers, &parts.extensions);
-                    rules.tokens.tally_refused_call(refusal, caller, &call);
+                    rules.note_refused(refusal, &parts.method, &parts.headers, &parts.extensions);
                 }
                 (parts, admission)
             }
@@ -346,16 +323,19 @@ where
                     // Taken once: the verification is over, and is not polled again.
                     let Some((mut inner, body)) = waiting.take() else { return Poll::Pending };
                     let mut request = Request::from_parts(parts, body);
-                    let under_way = admission.note(rules, &mut request);
+                    let under_way = admission.note(&mut request);
                     Stage::Running { response: inner.call(request), under_way }
                 }
                 StageProjection::Running { response, under_way } => {
-                    let outcome = ready!(response.poll(context));
-                    if let Some(mut under_way) = under_way.take() {
+                    // Only looked at: an answer that is moved costs more than all that is to be seen in it.
+                    let polled = response.poll(context);
+                    if let Poll::Ready(outcome) = &polled
+                        && let Some(mut under_way) = under_way.take()
+                    {
                         under_way.refused =
                             outcome.as_ref().ok().and_then(|response| refusal_of(response.extensions()));
                     }
-                    return Poll::Ready(outcome);
+                    return polled;
                 }
             };
             stage.set(next);
@@ -370,17 +350,14 @@ fn refuse<R: From<String>>(refusal: &Refusal, rules: &Rules) -> Response<R> {
 impl Admission {
     /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
     #[inline(always)]
-    fn note<B>(self, rules: &Arc<Rules>, request: &mut Request<B>) -> Option<UnderWay> {
-        let used = match self {
-            Admission::Before => return None,
-            Admission::Anonymous => None,
-            Admission::Verified(token) => {
-                Some((token, Called::of(request.method(), request.headers(), request.extensions())))
+    fn note<B>(self, request: &mut Request<B>) -> Option<UnderWay> {
+        match self {
+            Admission::Passed(passed) => {
+                request.extensions_mut().insert(passed.clone());
+                Some(UnderWay { passed, refused: None })
             }
-        };
-        let passed = Passed(Arc::new(Passage { rules: Arc::clone(rules), used }));
-        request.extensions_mut().insert(passed.clone());
-        Some(UnderWay { passed, refused: None })
+            Admission::Before => None,
+        }
     }
 }
 

@@ -58,6 +58,7 @@ mod call;
 mod extract;
 mod guarded;
 mod layer;
+mod lines;
 #[cfg(feature = "screen")]
 mod management;
 mod rejection;

@@ -14,7 +14,8 @@ use http_body_util::BodyExt;
 use token_screen::{Request, SignedIn, Surface};
 
 use crate::address::caller;
-use crate::layer::{Passed, hide_credentials};
+use crate::layer::Passed;
+use crate::lines::hide_credentials;
 
 /// A router that takes every method and every path at and below the base.
 pub(crate) fn mount<M, S, X, F, Answer, E>(surface: M, sign_in: F) -> Router<S>
