@@ -12,7 +12,9 @@ use actix_web::dev::{Extensions, Service, ServiceRequest, ServiceResponse, Trans
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage};
 use pin_project_lite::pin_project;
-use token_core::{Caller, Credential, CredentialError, Reason, Refusal, Scope, Tokens, TrustedProxies, Verified};
+use token_core::{
+    Caller, Credential, CredentialError, Reason, Refusal, Requirement, Scope, Tokens, TrustedProxies, Verified,
+};
 
 use crate::address::caller;
 use crate::call::Called;
@@ -58,7 +60,7 @@ impl TokenLayer {
     /// Asks every request for the scope as well, on every resource. An anonymous request has none, so an optional layer
     /// is a required one from here on.
     pub fn require<S: Scope>(mut self) -> TokenLayer {
-        self.rules.scopes.push(Tokens::require::<S>);
+        self.rules.scopes.push(self.rules.tokens.requirement::<S>());
         self.rules.anonymous = false;
         self
     }
@@ -95,27 +97,13 @@ where
     }
 }
 
-type ScopeCheck = fn(&Tokens, &Verified) -> Result<(), Refusal>;
-
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Rules {
     tokens: Tokens,
     anonymous: bool,
-    scopes: Vec<ScopeCheck>,
+    scopes: Vec<Requirement>,
     except: Vec<Box<str>>,
     proxies: Option<TrustedProxies>,
-}
-
-impl fmt::Debug for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules")
-            .field("tokens", &self.tokens)
-            .field("anonymous", &self.anonymous)
-            .field("scopes", &self.scopes.len())
-            .field("except", &self.except)
-            .field("proxies", &self.proxies)
-            .finish()
-    }
 }
 
 /// In the extensions of a request: a layer let it through. The request and the tally of its use share it.
@@ -126,7 +114,8 @@ pub(crate) struct Passed(Rc<Passage>);
 struct Passage {
     rules: Rc<Rules>,
     /// `None` if the request is anonymous.
-    used: Option<(Verified, Called)>,
+    token: Option<Verified>,
+    called: Called,
 }
 
 impl Passed {
@@ -136,12 +125,12 @@ impl Passed {
 
     /// `None` if the request is anonymous.
     pub(crate) fn token(&self) -> Option<&Verified> {
-        self.0.used.as_ref().map(|(token, _)| token)
+        self.0.token.as_ref()
     }
 
     /// Tallies the use of its token, if it has one.
     fn tally(&self, refused: Option<Refused>, route: impl Fn() -> Option<String>) {
-        let Passage { rules, used: Some((token, called)) } = &*self.0 else { return };
+        let Passage { rules, token: Some(token), called } = &*self.0 else { return };
         match refused {
             None => rules.tokens.tally_use_of(token, &called.call(None), route),
             Some(Refused(Some(reason))) => {
@@ -154,8 +143,8 @@ impl Passed {
 
 /// How a request may go on.
 enum Admission {
-    Anonymous,
-    Verified(Verified),
+    /// This layer lets it through, and tallies its use.
+    Passed(Passed),
     /// A layer further out verified it, and tallies its use.
     Before,
 }
@@ -169,25 +158,28 @@ impl Rules {
     }
 
     /// What can be said at once, without a future: `None` if the store has to be asked. Inlined like what follows it, so that a token is
-    /// not copied from one answer into the next.
+    /// not copied from one answer into the next: reading as a whole what was just written in parts, a processor waits.
     #[inline(always)]
-    fn admit_at_once(&self, request: &ServiceRequest) -> Option<Result<Admission, Refusal>> {
-        let extensions = request.extensions();
-        if let Some(token) = self.verified_before(&extensions) {
+    fn admit_at_once(self: &Rc<Rules>, request: &ServiceRequest) -> Option<Result<Admission, Refusal>> {
+        if let Some(token) = self.verified_before(&request.extensions()) {
             return Some(self.check_scopes(token).map(|()| Admission::Before));
         }
         let credential = self.read_credential(request.headers());
         if self.anonymous && matches!(credential, Err(CredentialError::Missing)) {
-            return Some(Ok(Admission::Anonymous));
+            return Some(Ok(self.pass(None, request)));
         }
         let credential = credential.as_ref().map_err(|error| *error);
-        self.tokens.authenticate_cached(credential, self.caller(request)).map(|verified| self.judge(verified))
+        match self.tokens.authenticate_cached(credential, self.caller(request))? {
+            Ok(token) => Some(self.judge(token, request)),
+            Err(refusal) => Some(Err(refusal)),
+        }
     }
 
     /// What the store has to be asked for, of a request that nothing could be said of at once.
-    async fn admit(&self, request: &ServiceRequest) -> Result<Admission, Refusal> {
+    async fn admit(self: &Rc<Rules>, request: &ServiceRequest) -> Result<Admission, Refusal> {
         let credential = self.read_credential(request.headers());
-        self.judge(self.tokens.authenticate(credential, self.caller(request)).await)
+        let token = self.tokens.authenticate(credential, self.caller(request)).await?;
+        self.judge(token, request)
     }
 
     fn caller(&self, request: &ServiceRequest) -> Caller {
@@ -203,10 +195,15 @@ impl Rules {
     }
 
     #[inline(always)]
-    fn judge(&self, verified: Result<Verified, Refusal>) -> Result<Admission, Refusal> {
-        let token = verified.inspect_err(say_if_address_unknown)?;
+    fn judge(self: &Rc<Rules>, token: Verified, request: &ServiceRequest) -> Result<Admission, Refusal> {
         self.check_scopes(&token)?;
-        Ok(Admission::Verified(token))
+        Ok(self.pass(Some(token), request))
+    }
+
+    #[inline(always)]
+    fn pass(self: &Rc<Rules>, token: Option<Verified>, request: &ServiceRequest) -> Admission {
+        let passage = Passage { rules: Rc::clone(self), token, called: Called::of(request) };
+        Admission::Passed(Passed(Rc::new(passage)))
     }
 
     fn verified_before<'a>(&self, extensions: &'a Extensions) -> Option<&'a Verified> {
@@ -215,12 +212,14 @@ impl Rules {
         passed.token().filter(|_| passed.tokens().is_same(&self.tokens))
     }
 
+    #[inline(always)]
     fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {
-        self.scopes.iter().try_for_each(|check| check(&self.tokens, token))
+        self.scopes.iter().try_for_each(|scope| scope.check(token))
     }
 
     /// Notes the call and answers it.
     fn refuse<B>(&self, request: ServiceRequest, refusal: &Refusal) -> ServiceResponse<EitherBody<B>> {
+        say_if_address_unknown(refusal);
         let (called, route) = (Called::of(&request), request.match_pattern());
         self.tokens.tally_refused_call(refusal, self.caller(&request), &called.call(route.as_deref()));
         let answer = refusal.answer(self.tokens.realm(), self.tokens.sources());
@@ -303,7 +302,7 @@ where
         } else {
             match self.rules.admit_at_once(&request) {
                 Some(Ok(admission)) => {
-                    let used = admission.note(&self.rules, &request);
+                    let used = admission.note(&request);
                     Stage::Running { response: self.inner.call(request), used }
                 }
                 Some(Err(refusal)) => Stage::Refused { response: Some(Box::new(self.rules.refuse(request, &refusal))) },
@@ -367,16 +366,18 @@ where
                     let (request, admission) = ready!(verification.as_mut().poll(context));
                     match admission {
                         Ok(admission) => {
-                            let used = admission.note(rules, &request);
+                            let used = admission.note(&request);
                             Stage::Running { response: inner.call(request), used }
                         }
                         Err(refusal) => return Poll::Ready(Ok(rules.refuse(request, &refusal))),
                     }
                 }
                 StageProjection::Running { response, used } => {
-                    let outcome = ready!(response.poll(context));
-                    used.end(&outcome);
-                    return Poll::Ready(outcome.map(ServiceResponse::map_into_left_body));
+                    let polled = response.poll(context);
+                    if let Poll::Ready(outcome) = &polled {
+                        used.end(outcome);
+                    }
+                    return polled.map_ok(ServiceResponse::map_into_left_body);
                 }
             };
             stage.set(next);
@@ -387,15 +388,14 @@ where
 impl Admission {
     /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
     #[inline(always)]
-    fn note(self, rules: &Rc<Rules>, request: &ServiceRequest) -> UnderWay {
-        let used = match self {
-            Admission::Before => return UnderWay(None),
-            Admission::Anonymous => None,
-            Admission::Verified(token) => Some((token, Called::of(request))),
-        };
-        let passed = Passed(Rc::new(Passage { rules: Rc::clone(rules), used }));
-        request.extensions_mut().insert(passed.clone());
-        UnderWay(Some(passed))
+    fn note(self, request: &ServiceRequest) -> UnderWay {
+        match self {
+            Admission::Passed(passed) => {
+                request.extensions_mut().insert(passed.clone());
+                UnderWay(Some(passed))
+            }
+            Admission::Before => UnderWay(None),
+        }
     }
 }
 
