@@ -1,16 +1,17 @@
 //! The same two routes on actix-web: one worker, whose thread does all of the work.
 
 use std::net::TcpListener;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{ServerHandle, Service as _};
 use actix_web::error::ErrorUnauthorized;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use actix_web::{App, HttpRequest, HttpServer, web};
 use token_actix::TokenLayer;
 use token_core::Tokens;
 
+use super::least::Must;
 use super::server::{Server, Started};
 use crate::Trouble;
 use crate::clock::Thread;
@@ -27,6 +28,10 @@ pub enum Protection {
     Layer(Building),
     /// Its handler, which verifies by itself: see [`by_itself`](super::by_itself).
     Handler(Building),
+    /// A layer that does nothing.
+    Nothing,
+    /// A layer that does what no request may be let through without, and nothing else: see [`checked_only`](super::checked_only).
+    Checked(Building),
 }
 
 impl std::fmt::Debug for Protection {
@@ -35,6 +40,8 @@ impl std::fmt::Debug for Protection {
             Protection::None => "None",
             Protection::Layer(_) => "Layer(..)",
             Protection::Handler(_) => "Handler(..)",
+            Protection::Nothing => "Nothing",
+            Protection::Checked(_) => "Checked(..)",
         })
     }
 }
@@ -55,6 +62,8 @@ pub fn start(protection: Protection) -> Result<Server, Trouble> {
                     Route::Layer(TokenLayer::required(&built(building).await?).require::<ProjectsRead>())
                 }
                 Protection::Handler(building) => Route::Handler(web::Data::new(built(building).await?)),
+                Protection::Nothing => Route::Nothing,
+                Protection::Checked(building) => Route::Checked(Must::of(built(building).await?.format().clone())),
             };
             serve(route, &say, &hand).await
         });
@@ -74,6 +83,8 @@ enum Route {
     Bare,
     Layer(TokenLayer),
     Handler(web::Data<Tokens>),
+    Nothing,
+    Checked(Arc<Must>),
 }
 
 async fn built(building: Building) -> Result<Tokens, Trouble> {
@@ -83,7 +94,7 @@ async fn built(building: Building) -> Result<Tokens, Trouble> {
 }
 
 async fn verifying(tokens: web::Data<Tokens>, request: HttpRequest) -> actix_web::Result<&'static str> {
-    let header = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+    let header = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     if pass_or_load(&tokens, header).await { Ok("ok") } else { Err(ErrorUnauthorized("refused")) }
 }
 
@@ -100,11 +111,18 @@ async fn serve(
         drop(say.send(Thread::current().map(|thread| (address, thread))));
         let route = route.clone();
         App::new().configure(move |config| {
-            let projects = web::resource("/projects");
+            let bare = || web::resource("/projects").route(web::get().to(async || "ok"));
             match route {
-                Route::Bare => config.service(projects.route(web::get().to(async || "ok"))),
-                Route::Layer(layer) => config.service(projects.route(web::get().to(async || "ok")).wrap(layer)),
-                Route::Handler(tokens) => config.app_data(tokens).service(projects.route(web::get().to(verifying))),
+                Route::Bare => config.service(bare()),
+                Route::Layer(layer) => config.service(bare().wrap(layer)),
+                Route::Handler(tokens) => {
+                    config.app_data(tokens).service(web::resource("/projects").route(web::get().to(verifying)))
+                }
+                Route::Nothing => config.service(bare().wrap_fn(|request, inner| inner.call(request))),
+                Route::Checked(must) => config.service(bare().wrap_fn(move |request, inner| {
+                    must.compute(request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes));
+                    inner.call(request)
+                })),
             };
         })
     };
