@@ -53,7 +53,7 @@ pub(crate) fn routes(tokens: &Tokens, config: &mut ServiceConfig) {
         .route("/maybe", web::get().to(async |_: Optional<AnyToken>| "in"))
         .route("/read", web::get().to(async |_: Authorized<ProjectsRead>| "in"));
     let app = web::scope("")
-        .wrap(TokenLayer::required(tokens).except(["/healthz", "/healthz/token"]))
+        .wrap(TokenLayer::required(tokens).except(["/healthz", "/healthz/headers", "/healthz/token"]))
         .route("/any", web::get().to(async |token: AnyToken| format!("{} of {}", token.name(), token.owner())))
         .service(
             web::resource("/projects")
@@ -66,6 +66,7 @@ pub(crate) fn routes(tokens: &Tokens, config: &mut ServiceConfig) {
         .route("/headers", web::get().to(async |request: HttpRequest| format!("{:?}", request.headers())))
         .route("/healthz", web::get().to(async || "ok"))
         .route("/healthz/token", web::get().to(async |_: AnyToken| "in"))
+        .route("/healthz/headers", web::get().to(async |request: HttpRequest| format!("{:?}", request.headers())))
         .service(twice);
     config.service(writers).service(open).service(open_to_readers).service(uncovered).service(app);
 }
