@@ -9,6 +9,7 @@ use actix_web::dev::{Extensions, Payload};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use token_core::{Refusal, Resources, Scope, Tokens, Verified};
 
+use crate::call::Called;
 use crate::layer::Passed;
 use crate::rejection::Rejection;
 
@@ -68,6 +69,7 @@ pub struct Limited<S: Scope> {
     tokens: Tokens,
     token: Verified,
     resources: Resources,
+    called: Called,
     scope: PhantomData<S>,
 }
 
@@ -92,7 +94,8 @@ impl<S: Scope> Limited<S> {
     /// # Errors
     /// [`Rejection`], a 403 that names the scope, for the handler to return. It is the same for a resource that does not exist.
     pub fn check(&self, resource: &str) -> Result<(), Rejection> {
-        self.tokens.require_on::<S>(&self.token, resource).map_err(|refusal| Rejection::refused(&self.tokens, refusal))
+        let checked = self.tokens.require_on::<S>(&self.token, resource);
+        checked.map_err(|refusal| Rejection::refused(&self.tokens, &self.token, refusal, self.called.clone()))
     }
 }
 
@@ -121,16 +124,19 @@ impl<T> Deref for Optional<T> {
 }
 
 mod demand {
-    use super::{Passed, Refusal, Rejection, Tokens, Verified};
+    use super::{Called, HttpRequest, Passed, Refusal, Rejection, Tokens, Verified};
 
     /// What each extractor wants of a verified token.
     pub trait Demand: Sized {
-        fn meet(tokens: &Tokens, token: &Verified) -> Result<Self, Refusal>;
+        fn meet(tokens: &Tokens, token: &Verified, request: &HttpRequest) -> Result<Self, Refusal>;
     }
 
-    pub(super) fn of<T: Demand>(passed: &Passed) -> Result<Option<T>, Rejection> {
-        let met = passed.token().map(|token| T::meet(passed.tokens(), token)).transpose();
-        met.map_err(|refusal| Rejection::refused(passed.tokens(), refusal))
+    pub(super) fn of<T: Demand>(passed: &Passed, request: &HttpRequest) -> Result<Option<T>, Rejection> {
+        let Some(token) = passed.token() else { return Ok(None) };
+        match T::meet(passed.tokens(), token, request) {
+            Ok(met) => Ok(Some(met)),
+            Err(refusal) => Err(Rejection::refused(passed.tokens(), token, refusal, Called::of(request))),
+        }
     }
 }
 
@@ -139,30 +145,31 @@ use demand::Demand;
 fn extract<T: Demand>(request: &HttpRequest) -> Result<T, Rejection> {
     let extensions = request.extensions();
     let passed = passed::<T>(request, &extensions)?;
-    demand::of(passed)?.ok_or_else(|| Rejection::anonymous(passed.tokens()))
+    demand::of(passed, request)?.ok_or_else(|| Rejection::anonymous(passed.tokens()))
 }
 
 fn extract_optional<T: Demand>(request: &HttpRequest) -> Result<Optional<T>, Rejection> {
-    demand::of(passed::<T>(request, &request.extensions())?).map(Optional)
+    demand::of(passed::<T>(request, &request.extensions())?, request).map(Optional)
 }
 
 impl Demand for AnyToken {
-    fn meet(_tokens: &Tokens, token: &Verified) -> Result<Self, Refusal> {
+    fn meet(_tokens: &Tokens, token: &Verified, _request: &HttpRequest) -> Result<Self, Refusal> {
         Ok(AnyToken(token.clone()))
     }
 }
 
 impl<S: Scope> Demand for Authorized<S> {
-    fn meet(tokens: &Tokens, token: &Verified) -> Result<Self, Refusal> {
+    fn meet(tokens: &Tokens, token: &Verified, _request: &HttpRequest) -> Result<Self, Refusal> {
         tokens.require::<S>(token)?;
         Ok(Authorized { token: token.clone(), scope: PhantomData })
     }
 }
 
 impl<S: Scope> Demand for Limited<S> {
-    fn meet(tokens: &Tokens, token: &Verified) -> Result<Self, Refusal> {
+    fn meet(tokens: &Tokens, token: &Verified, request: &HttpRequest) -> Result<Self, Refusal> {
         let resources = tokens.require_some::<S>(token)?;
-        Ok(Limited { tokens: tokens.clone(), token: token.clone(), resources, scope: PhantomData })
+        let (tokens, token, called) = (tokens.clone(), token.clone(), Called::of(request));
+        Ok(Limited { tokens, token, resources, called, scope: PhantomData })
     }
 }
 

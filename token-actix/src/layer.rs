@@ -17,7 +17,7 @@ use token_core::{
 };
 
 use crate::address::caller;
-use crate::call::Called;
+use crate::call::{Called, client};
 use crate::path::within_scopes;
 use crate::rejection::{Refused, refusal_of, refusal_of_error, respond};
 
@@ -106,46 +106,30 @@ struct Rules {
     proxies: Option<TrustedProxies>,
 }
 
-/// In the extensions of a request: a layer let it through. The request and the tally of its use share it.
+/// In the extensions of a request: a layer let it through.
 #[derive(Debug, Clone)]
-pub(crate) struct Passed(Rc<Passage>);
-
-#[derive(Debug)]
-struct Passage {
+pub(crate) struct Passed {
     rules: Rc<Rules>,
     /// `None` if the request is anonymous.
     token: Option<Verified>,
-    called: Called,
 }
 
 impl Passed {
     pub(crate) fn tokens(&self) -> &Tokens {
-        &self.0.rules.tokens
+        &self.rules.tokens
     }
 
     /// `None` if the request is anonymous.
     pub(crate) fn token(&self) -> Option<&Verified> {
-        self.0.token.as_ref()
-    }
-
-    /// Tallies the use of its token, if it has one.
-    fn tally(&self, refused: Option<Refused>, route: impl Fn() -> Option<String>) {
-        let Passage { rules, token: Some(token), called } = &*self.0 else { return };
-        match refused {
-            None => rules.tokens.tally_use_of(token, &called.call(None), route),
-            Some(Refused(Some(reason))) => {
-                rules.tokens.tally_refused_use(token, reason, &called.call(route().as_deref()));
-            }
-            Some(Refused(None)) => {}
-        }
+        self.token.as_ref()
     }
 }
 
 /// How a request may go on.
 enum Admission {
-    /// This layer lets it through, and tallies its use.
-    Passed(Passed),
-    /// A layer further out verified it, and tallies its use.
+    /// This layer lets it through, and has counted its use; its call may be one of those that are kept.
+    Passed(Passed, Option<KeptCall>),
+    /// A layer further out let it through.
     Before,
 }
 
@@ -166,7 +150,7 @@ impl Rules {
         }
         let credential = self.read_credential(request.headers());
         if self.anonymous && matches!(credential, Err(CredentialError::Missing)) {
-            return Some(Ok(self.pass(None, request)));
+            return Some(Ok(self.pass(None, None)));
         }
         let credential = credential.as_ref().map_err(|error| *error);
         match self.tokens.authenticate_cached(credential, self.caller(request))? {
@@ -197,13 +181,20 @@ impl Rules {
     #[inline(always)]
     fn judge(self: &Rc<Rules>, token: Verified, request: &ServiceRequest) -> Result<Admission, Refusal> {
         self.check_scopes(&token)?;
-        Ok(self.pass(Some(token), request))
+        let kept = self.tokens.count_use(&token, client(request.headers()).map(HeaderValue::as_bytes));
+        let kept = kept.then(|| self.keep(&token, Called::of(request.request())));
+        Ok(self.pass(Some(token), kept))
     }
 
     #[inline(always)]
-    fn pass(self: &Rc<Rules>, token: Option<Verified>, request: &ServiceRequest) -> Admission {
-        let passage = Passage { rules: Rc::clone(self), token, called: Called::of(request) };
-        Admission::Passed(Passed(Rc::new(passage)))
+    fn pass(self: &Rc<Rules>, token: Option<Verified>, kept: Option<KeptCall>) -> Admission {
+        Admission::Passed(Passed { rules: Rc::clone(self), token }, kept)
+    }
+
+    #[cold]
+    fn keep(&self, token: &Verified, called: Called) -> KeptCall {
+        let (tokens, token) = (self.tokens.clone(), token.clone());
+        KeptCall(Box::new(Kept { tokens, token, called, route: None, refused: false }))
     }
 
     fn verified_before<'a>(&self, extensions: &'a Extensions) -> Option<&'a Verified> {
@@ -220,8 +211,13 @@ impl Rules {
     /// Notes the call and answers it.
     fn refuse<B>(&self, request: ServiceRequest, refusal: &Refusal) -> ServiceResponse<EitherBody<B>> {
         say_if_address_unknown(refusal);
-        let (called, route) = (Called::of(&request), request.match_pattern());
-        self.tokens.tally_refused_call(refusal, self.caller(&request), &called.call(route.as_deref()));
+        let (called, route) = (Called::of(request.request()), request.match_pattern());
+        let call = called.call(route.as_deref());
+        match self.verified_before(&request.extensions()) {
+            // A layer further out has counted its use.
+            Some(token) => self.tokens.tally_refused_use(token, refusal.reason(), &call),
+            None => self.tokens.tally_refused_call(refusal, self.caller(&request), &call),
+        }
         let answer = refusal.answer(self.tokens.realm(), self.tokens.sources());
         request.into_response(respond(answer)).map_into_right_body()
     }
@@ -241,27 +237,47 @@ fn say_if_address_unknown(refusal: &Refusal) {
     }
 }
 
-/// A request that was let through here, whose use is tallied when it ends: with the response, or with a client that went away. `None` if
-/// there is nothing to tally any more.
-struct UnderWay(Option<Passed>);
+/// One of the few calls that are kept, until it has ended: with the response, or with a client that went away.
+struct KeptCall(Box<Kept>);
 
-impl UnderWay {
-    fn end<B>(&mut self, outcome: &Result<ServiceResponse<B>, Error>) {
-        let Some(passed) = self.0.take() else { return };
-        match outcome {
-            // By now the request has been matched to the end.
-            Ok(done) => passed.tally(refusal_of(done.response()), || done.request().match_pattern()),
-            Err(error) => passed.tally(refusal_of_error(error), || None),
+struct Kept {
+    tokens: Tokens,
+    token: Verified,
+    called: Called,
+    route: Option<String>,
+    /// Then it is kept with the refusal instead.
+    refused: bool,
+}
+
+impl Drop for KeptCall {
+    fn drop(&mut self) {
+        let Kept { tokens, token, called, route, refused } = &*self.0;
+        if !refused {
+            tokens.keep_call(token, &called.call(route.as_deref()));
         }
     }
 }
 
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        // The request went before it, and which route it was.
-        if let Some(passed) = self.0.take() {
-            passed.tally(None, || None);
-        }
+/// Notes how a request has ended that was let through. Most leave nothing to note.
+#[inline]
+fn end<B>(kept: &mut Option<KeptCall>, outcome: &Result<ServiceResponse<B>, Error>) {
+    let refused = match outcome {
+        Ok(done) => refusal_of(done.response()),
+        Err(error) => refusal_of_error(error),
+    };
+    if kept.is_some() || refused.is_some() {
+        // By now the request has been matched to the end. With an error it is gone.
+        note_end(kept.take(), refused, outcome.as_ref().ok().and_then(|done| done.request().match_pattern()));
+    }
+}
+
+#[cold]
+fn note_end(mut kept: Option<KeptCall>, refused: Option<Refused>, route: Option<String>) {
+    if let Some(refused) = &refused {
+        refused.tally(route.as_deref());
+    }
+    if let Some(KeptCall(kept)) = &mut kept {
+        (kept.route, kept.refused) = (route, refused.is_some());
     }
 }
 
@@ -298,12 +314,12 @@ where
     fn call(&self, mut request: ServiceRequest) -> TokenFuture<S, B> {
         hide_credentials(request.headers_mut());
         let stage = if self.rules.excepts(&request) {
-            Stage::Running { response: self.inner.call(request), used: UnderWay(None) }
+            Stage::Running { response: self.inner.call(request), kept: None }
         } else {
             match self.rules.admit_at_once(&request) {
                 Some(Ok(admission)) => {
-                    let used = admission.note(&request);
-                    Stage::Running { response: self.inner.call(request), used }
+                    let kept = admission.note(&request);
+                    Stage::Running { response: self.inner.call(request), kept }
                 }
                 Some(Err(refusal)) => Stage::Refused { response: Some(Box::new(self.rules.refuse(request, &refusal))) },
                 None => Stage::Verifying {
@@ -344,7 +360,7 @@ pin_project! {
         // Apart, since few are refused, and all are moved.
         Refused { response: Option<Box<ServiceResponse<EitherBody<B>>>> },
         Verifying { verification: Verification, inner: Rc<S>, rules: Rc<Rules> },
-        Running { #[pin] response: S::Future, used: UnderWay },
+        Running { #[pin] response: S::Future, kept: Option<KeptCall> },
     }
 }
 
@@ -366,16 +382,16 @@ where
                     let (request, admission) = ready!(verification.as_mut().poll(context));
                     match admission {
                         Ok(admission) => {
-                            let used = admission.note(&request);
-                            Stage::Running { response: inner.call(request), used }
+                            let kept = admission.note(&request);
+                            Stage::Running { response: inner.call(request), kept }
                         }
                         Err(refusal) => return Poll::Ready(Ok(rules.refuse(request, &refusal))),
                     }
                 }
-                StageProjection::Running { response, used } => {
+                StageProjection::Running { response, kept } => {
                     let polled = response.poll(context);
                     if let Poll::Ready(outcome) = &polled {
-                        used.end(outcome);
+                        end(kept, outcome);
                     }
                     return polled.map_ok(ServiceResponse::map_into_left_body);
                 }
@@ -386,15 +402,15 @@ where
 }
 
 impl Admission {
-    /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
+    /// Leaves word in the request for what is behind the layer.
     #[inline(always)]
-    fn note(self, request: &ServiceRequest) -> UnderWay {
+    fn note(self, request: &ServiceRequest) -> Option<KeptCall> {
         match self {
-            Admission::Passed(passed) => {
-                request.extensions_mut().insert(passed.clone());
-                UnderWay(Some(passed))
+            Admission::Passed(passed, kept) => {
+                request.extensions_mut().insert(passed);
+                kept
             }
-            Admission::Before => UnderWay(None),
+            Admission::Before => None,
         }
     }
 }

@@ -1,12 +1,16 @@
 //! What a refused client is sent, by the middleware and by the extractors.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{Error, HttpResponse, ResponseError};
-use token_core::{Answer, CredentialError, Reason, Refusal, Tokens};
+use token_core::{Answer, CredentialError, Reason, Refusal, Tokens, Verified};
+
+use crate::call::Called;
 
 /// Why an extractor did not let a request into its handler. As a response it is an RFC 9457 problem:
 ///
@@ -19,32 +23,39 @@ use token_core::{Answer, CredentialError, Reason, Refusal, Tokens};
 /// All other refusals are the middleware's. A handler can return a `Rejection` by `?`, as after
 /// [`Limited::check`](crate::Limited::check).
 #[derive(Debug)]
-pub struct Rejection(Cause);
+pub struct Rejection(Box<Cause>);
 
 #[derive(Debug)]
 enum Cause {
-    Refused { refusal: Refusal, answer: Answer },
+    Refused { refusal: Refusal, answer: Answer, refused: Refused },
     Uncovered,
 }
 
 impl Rejection {
-    pub(crate) fn refused(tokens: &Tokens, refusal: Refusal) -> Rejection {
-        let answer = refusal.answer(tokens.realm(), tokens.sources());
-        Rejection(Cause::Refused { refusal, answer })
+    /// Of a request that a layer had let through.
+    pub(crate) fn refused(tokens: &Tokens, token: &Verified, refusal: Refusal, called: Called) -> Rejection {
+        let (tokens_of, token, reason) = (tokens.clone(), token.clone(), refusal.reason());
+        let used = Used { tokens: tokens_of, token, reason, called, noted: AtomicBool::new(false) };
+        Rejection::new(tokens, refusal, Refused(Some(Arc::new(used))))
     }
 
     pub(crate) fn anonymous(tokens: &Tokens) -> Rejection {
-        Rejection::refused(tokens, tokens.refuse(CredentialError::Missing))
+        Rejection::new(tokens, tokens.refuse(CredentialError::Missing), Refused(None))
+    }
+
+    fn new(tokens: &Tokens, refusal: Refusal, refused: Refused) -> Rejection {
+        let answer = refusal.answer(tokens.realm(), tokens.sources());
+        Rejection(Box::new(Cause::Refused { refusal, answer, refused }))
     }
 
     pub(crate) fn uncovered() -> Rejection {
-        Rejection(Cause::Uncovered)
+        Rejection(Box::new(Cause::Uncovered))
     }
 
     /// The refusal, with its exact reason and its receipt; `None` if the service is not set up right.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
-        match &self.0 {
+        match &*self.0 {
             Cause::Refused { refusal, .. } => Some(refusal),
             Cause::Uncovered => None,
         }
@@ -53,7 +64,7 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &*self.0 {
             Cause::Refused { refusal, .. } => refusal.fmt(f),
             Cause::Uncovered => f.write_str("the route is not covered by a TokenLayer"),
         }
@@ -64,17 +75,17 @@ impl std::error::Error for Rejection {}
 
 impl ResponseError for Rejection {
     fn status_code(&self) -> StatusCode {
-        status(match &self.0 {
+        status(match &*self.0 {
             Cause::Refused { answer, .. } => answer.status,
             Cause::Uncovered => Answer::not_covered().status,
         })
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        match &self.0 {
-            Cause::Refused { answer, refusal } => {
+        match &*self.0 {
+            Cause::Refused { answer, refused, .. } => {
                 let mut response = respond(answer.clone());
-                response.extensions_mut().insert(Refused(Some(refusal.reason())));
+                response.extensions_mut().insert(refused.clone());
                 response
             }
             Cause::Uncovered => respond(Answer::not_covered()),
@@ -82,20 +93,44 @@ impl ResponseError for Rejection {
     }
 }
 
-/// On a response: it refuses the request, so the token was not used. An extractor says why; what another middleware refuses it has noted
-/// itself.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Refused(pub(crate) Option<Reason>);
-
-/// Whether a response is a refusal of ours, made by an extractor or by another middleware further in.
-pub(crate) fn refusal_of<B>(response: &HttpResponse<B>) -> Option<Refused> {
-    response.extensions().get().copied()
+/// A use that was counted before its request was refused.
+#[derive(Debug)]
+struct Used {
+    tokens: Tokens,
+    token: Verified,
+    reason: Reason,
+    called: Called,
+    noted: AtomicBool,
 }
 
-/// Whether an error becomes one.
+/// On a response: it refuses the request, by an extractor if there is a use to be taken back. What a layer refuses it has noted itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Refused(Option<Arc<Used>>);
+
+impl Refused {
+    /// Takes the use back, and puts the call among those that were refused: once, of however many layers.
+    pub(crate) fn tally(&self, route: Option<&str>) {
+        if let Some(used) = &self.0
+            && !used.noted.swap(true, Ordering::Relaxed)
+        {
+            used.tokens.tally_refused_use(&used.token, used.reason, &used.called.call(route));
+        }
+    }
+}
+
+/// What a response says if it is a refusal of ours, made by an extractor or by another layer further in.
+#[inline]
+pub(crate) fn refusal_of<B>(response: &HttpResponse<B>) -> Option<Refused> {
+    response.extensions().get().cloned()
+}
+
+/// The same of an error that becomes one.
 pub(crate) fn refusal_of_error(error: &Error) -> Option<Refused> {
     let rejection: &Rejection = error.as_error()?;
-    Some(Refused(rejection.refusal().map(Refusal::reason)))
+    Some(match &*rejection.0 {
+        Cause::Refused { refused, .. } => refused.clone(),
+        Cause::Uncovered => Refused(None),
+    })
 }
 
 /// The core writes nothing but statuses that HTTP knows.

@@ -1,11 +1,12 @@
 //! What is called: the method, the route's template and the client's name for itself, for the usage of the token.
 
 use http::header::USER_AGENT;
+use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method};
 use token_core::Call;
 
-/// What was called, kept until the response is ready. Handles only: nothing is copied that may be long.
-#[derive(Debug)]
+/// What was called, kept until it has ended. Handles only: nothing is copied that may be long.
+#[derive(Debug, Clone)]
 pub(crate) struct Called {
     method: Method,
     route: Option<route::Template>,
@@ -13,8 +14,13 @@ pub(crate) struct Called {
 }
 
 impl Called {
-    pub(crate) fn of(method: &Method, client: Option<HeaderValue>, extensions: &Extensions) -> Called {
+    pub(crate) fn of(method: &Method, headers: &HeaderMap, extensions: &Extensions) -> Called {
+        let client = headers.get(USER_AGENT).cloned();
         Called { method: method.clone(), route: route::template(extensions).cloned(), client }
+    }
+
+    pub(crate) fn of_parts(parts: &Parts) -> Called {
+        Called::of(&parts.method, &parts.headers, &parts.extensions)
     }
 
     pub(crate) fn call(&self) -> Call<'_> {

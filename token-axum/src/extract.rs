@@ -9,7 +9,7 @@ use http::Extensions;
 use http::request::Parts;
 use token_core::{Refusal, Resources, Scope, Tokens, Verified};
 
-use crate::call::route;
+use crate::call::{Called, route};
 use crate::layer::Passed;
 use crate::rejection::Rejection;
 
@@ -69,6 +69,7 @@ pub struct Limited<S: Scope> {
     tokens: Tokens,
     token: Verified,
     resources: Resources,
+    called: Called,
     scope: PhantomData<S>,
 }
 
@@ -93,49 +94,54 @@ impl<S: Scope> Limited<S> {
     /// # Errors
     /// [`Rejection`], a 403 that names the scope, for the handler to return. It is the same for a resource that does not exist.
     pub fn check(&self, resource: &str) -> Result<(), Rejection> {
-        self.tokens.require_on::<S>(&self.token, resource).map_err(|refusal| Rejection::refused(&self.tokens, refusal))
+        let checked = self.tokens.require_on::<S>(&self.token, resource);
+        checked.map_err(|refusal| Rejection::refused(&self.tokens, &self.token, refusal, self.called.clone()))
     }
 }
 
 /// What each extractor wants of a verified token.
 trait Demand: Sized {
-    fn meet(tokens: &Tokens, token: &Verified) -> Result<Self, Refusal>;
+    fn meet(tokens: &Tokens, token: &Verified, request: &Parts) -> Result<Self, Refusal>;
 
     fn extract(parts: &Parts) -> Result<Self, Rejection> {
         let passed = passed::<Self>(parts)?;
-        match Self::of(passed)? {
+        match Self::of(passed, parts)? {
             Some(met) => Ok(met),
             None => Err(Rejection::anonymous(passed.tokens())),
         }
     }
 
     fn extract_optional(parts: &Parts) -> Result<Option<Self>, Rejection> {
-        Self::of(passed::<Self>(parts)?)
+        Self::of(passed::<Self>(parts)?, parts)
     }
 
-    fn of(passed: &Passed) -> Result<Option<Self>, Rejection> {
-        let met = passed.token().map(|token| Self::meet(passed.tokens(), token)).transpose();
-        met.map_err(|refusal| Rejection::refused(passed.tokens(), refusal))
+    fn of(passed: &Passed, parts: &Parts) -> Result<Option<Self>, Rejection> {
+        let Some(token) = passed.token() else { return Ok(None) };
+        match Self::meet(passed.tokens(), token, parts) {
+            Ok(met) => Ok(Some(met)),
+            Err(refusal) => Err(Rejection::refused(passed.tokens(), token, refusal, Called::of_parts(parts))),
+        }
     }
 }
 
 impl Demand for AnyToken {
-    fn meet(_tokens: &Tokens, token: &Verified) -> Result<Self, Refusal> {
+    fn meet(_tokens: &Tokens, token: &Verified, _request: &Parts) -> Result<Self, Refusal> {
         Ok(AnyToken(token.clone()))
     }
 }
 
 impl<S: Scope> Demand for Authorized<S> {
-    fn meet(tokens: &Tokens, token: &Verified) -> Result<Self, Refusal> {
+    fn meet(tokens: &Tokens, token: &Verified, _request: &Parts) -> Result<Self, Refusal> {
         tokens.require::<S>(token)?;
         Ok(Authorized { token: token.clone(), scope: PhantomData })
     }
 }
 
 impl<S: Scope> Demand for Limited<S> {
-    fn meet(tokens: &Tokens, token: &Verified) -> Result<Self, Refusal> {
+    fn meet(tokens: &Tokens, token: &Verified, request: &Parts) -> Result<Self, Refusal> {
         let resources = tokens.require_some::<S>(token)?;
-        Ok(Limited { tokens: tokens.clone(), token: token.clone(), resources, scope: PhantomData })
+        let (tokens, token, called) = (tokens.clone(), token.clone(), Called::of_parts(request));
+        Ok(Limited { tokens, token, resources, called, scope: PhantomData })
     }
 }
 

@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::address::caller;
 use crate::call::{Called, call};
 use crate::lines::hide_credentials;
-use crate::rejection::{Refused, refusal_of, respond};
+use crate::rejection::{respond, take_refusal};
 
 /// Lets a request through to the services behind it only with a valid token.
 ///
@@ -89,35 +89,30 @@ struct Rules {
     proxies: Option<TrustedProxies>,
 }
 
-/// In the extensions of a request: a layer let it through. One allocation that the request and the tally of its use share: each handle of
-/// its own that either had of what is in it would be one more count that all threads wait for.
+/// In the extensions of a request: a layer let it through.
 #[derive(Debug, Clone)]
-pub(crate) struct Passed(Arc<Passage>);
-
-#[derive(Debug)]
-struct Passage {
+pub(crate) struct Passed {
     rules: Arc<Rules>,
     /// `None` if the request is anonymous.
     token: Option<Verified>,
-    called: Called,
 }
 
 impl Passed {
     pub(crate) fn tokens(&self) -> &Tokens {
-        &self.0.rules.tokens
+        &self.rules.tokens
     }
 
     /// `None` if the request is anonymous.
     pub(crate) fn token(&self) -> Option<&Verified> {
-        self.0.token.as_ref()
+        self.token.as_ref()
     }
 }
 
 /// How a request may go on.
 enum Admission {
-    /// This layer lets it through, and tallies its use.
-    Passed(Passed),
-    /// A layer further out verified it, and tallies its use.
+    /// This layer lets it through, and has counted its use; its call may be one of those that are kept.
+    Passed(Passed, Option<KeptCall>),
+    /// A layer further out let it through.
     Before,
 }
 
@@ -137,12 +132,17 @@ impl Rules {
             return Some(checked.map(|()| Admission::Before));
         }
         let credential = lines.credential(self.tokens.sources());
-        let client = lines.client();
         if self.anonymous && matches!(credential, Err(CredentialError::Missing)) {
-            return Some(Ok(self.pass(None, Called::of(request.method(), client, request.extensions()))));
+            return Some(Ok(self.pass(None, None)));
         }
         match self.tokens.authenticate_cached(credential.as_ref().map_err(|error| *error), caller)? {
-            Ok(token) => Some(self.judge(token, Called::of(request.method(), client, request.extensions()))),
+            Ok(token) => Some(self.count_use(&token, lines.client()).map(|kept| {
+                let kept = kept.then(|| {
+                    let called = Called::of(request.method(), request.headers(), request.extensions());
+                    self.keep(&token, called)
+                });
+                self.pass(Some(token), kept)
+            })),
             Err(refusal) => Some(Err(refusal)),
         }
     }
@@ -152,7 +152,9 @@ impl Rules {
         let caller = self.caller(&parts.headers, &parts.extensions);
         let lines = hide_credentials(&mut parts.headers);
         let token = self.tokens.authenticate(lines.credential(self.tokens.sources()), caller).await?;
-        self.judge(token, Called::of(&parts.method, lines.client(), &parts.extensions))
+        let kept = self.count_use(&token, lines.client())?;
+        let kept = kept.then(|| self.keep(&token, Called::of_parts(parts)));
+        Ok(self.pass(Some(token), kept))
     }
 
     fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Caller {
@@ -163,18 +165,28 @@ impl Rules {
     fn note_refused(&self, refusal: &Refusal, method: &Method, headers: &HeaderMap, extensions: &Extensions) {
         say_if_address_unknown(refusal);
         let call = call(method, headers, extensions);
-        self.tokens.tally_refused_call(refusal, self.caller(headers, extensions), &call);
+        match self.verified_before(extensions) {
+            // A layer further out has counted its use.
+            Some(token) => self.tokens.tally_refused_use(token, refusal.reason(), &call),
+            None => self.tokens.tally_refused_call(refusal, self.caller(headers, extensions), &call),
+        }
+    }
+
+    /// Whether the call of a token that may pass is one of those that are kept.
+    #[inline(always)]
+    fn count_use(&self, token: &Verified, client: Option<&[u8]>) -> Result<bool, Refusal> {
+        self.check_scopes(token)?;
+        Ok(self.tokens.count_use(token, client))
     }
 
     #[inline(always)]
-    fn judge(self: &Arc<Rules>, token: Verified, called: Called) -> Result<Admission, Refusal> {
-        self.check_scopes(&token)?;
-        Ok(self.pass(Some(token), called))
+    fn pass(self: &Arc<Rules>, token: Option<Verified>, kept: Option<KeptCall>) -> Admission {
+        Admission::Passed(Passed { rules: Arc::clone(self), token }, kept)
     }
 
-    #[inline(always)]
-    fn pass(self: &Arc<Rules>, token: Option<Verified>, called: Called) -> Admission {
-        Admission::Passed(Passed(Arc::new(Passage { rules: Arc::clone(self), token, called })))
+    #[cold]
+    fn keep(&self, token: &Verified, called: Called) -> KeptCall {
+        KeptCall(Box::new(Kept { tokens: self.tokens.clone(), token: token.clone(), called, refused: false }))
     }
 
     fn verified_before<'a>(&self, extensions: &'a Extensions) -> Option<&'a Verified> {
@@ -203,19 +215,22 @@ fn say_if_address_unknown(refusal: &Refusal) {
     }
 }
 
-/// A request that was let through here, whose use is tallied when it ends: with the response, or with a client that went away.
-struct UnderWay {
-    passed: Passed,
-    refused: Option<Refused>,
+/// One of the few calls that are kept, until it has ended: with the response, or with a client that went away.
+struct KeptCall(Box<Kept>);
+
+struct Kept {
+    tokens: Tokens,
+    token: Verified,
+    called: Called,
+    /// Then it is kept with the refusal instead.
+    refused: bool,
 }
 
-impl Drop for UnderWay {
+impl Drop for KeptCall {
     fn drop(&mut self) {
-        let Passage { rules, token: Some(token), called } = &*self.passed.0 else { return };
-        match self.refused {
-            None => rules.tokens.tally_use(token, &called.call()),
-            Some(Refused(Some(reason))) => rules.tokens.tally_refused_use(token, reason, &called.call()),
-            Some(Refused(None)) => {}
+        let Kept { tokens, token, called, refused } = &*self.0;
+        if !refused {
+            tokens.keep_call(token, &called.call());
         }
     }
 }
@@ -243,12 +258,12 @@ where
     fn call(&mut self, mut request: Request<B>) -> TokenFuture<S, B> {
         if self.rules.excepts(request.uri().path()) {
             hide_credentials(request.headers_mut());
-            return TokenFuture { stage: Stage::Running { response: self.inner.call(request), under_way: None } };
+            return TokenFuture { stage: Stage::Running { response: self.inner.call(request), kept: None } };
         }
         match self.rules.admit_at_once(&mut request) {
             Some(Ok(admission)) => {
-                let under_way = admission.note(&mut request);
-                return TokenFuture { stage: Stage::Running { response: self.inner.call(request), under_way } };
+                let kept = admission.note(&mut request);
+                return TokenFuture { stage: Stage::Running { response: self.inner.call(request), kept } };
             }
             Some(Err(refusal)) => {
                 let (method, headers) = (request.method(), request.headers());
@@ -298,7 +313,7 @@ pin_project! {
         Refused { refusal: Refusal, rules: Arc<Rules> },
         // The request's body waits outside of the boxed future, so that it may be of any type.
         Verifying { verification: Verification, rules: Arc<Rules>, waiting: Option<(S, B)> },
-        Running { #[pin] response: S::Future, under_way: Option<UnderWay> },
+        Running { #[pin] response: S::Future, kept: Option<KeptCall> },
     }
 }
 
@@ -323,17 +338,21 @@ where
                     // Taken once: the verification is over, and is not polled again.
                     let Some((mut inner, body)) = waiting.take() else { return Poll::Pending };
                     let mut request = Request::from_parts(parts, body);
-                    let under_way = admission.note(&mut request);
-                    Stage::Running { response: inner.call(request), under_way }
+                    let kept = admission.note(&mut request);
+                    Stage::Running { response: inner.call(request), kept }
                 }
-                StageProjection::Running { response, under_way } => {
+                StageProjection::Running { response, kept } => {
                     // Only looked at: an answer that is moved costs more than all that is to be seen in it.
-                    let polled = response.poll(context);
-                    if let Poll::Ready(outcome) = &polled
-                        && let Some(mut under_way) = under_way.take()
-                    {
-                        under_way.refused =
-                            outcome.as_ref().ok().and_then(|response| refusal_of(response.extensions()));
+                    let mut polled = response.poll(context);
+                    if let Poll::Ready(outcome) = &mut polled {
+                        let refused = outcome.as_mut().ok().and_then(|done| take_refusal(done.extensions_mut()));
+                        if let Some(KeptCall(kept)) = kept {
+                            kept.refused = refused.is_some();
+                        }
+                        *kept = None;
+                        if let Some(refused) = refused {
+                            refused.tally();
+                        }
                     }
                     return polled;
                 }
@@ -348,13 +367,13 @@ fn refuse<R: From<String>>(refusal: &Refusal, rules: &Rules) -> Response<R> {
 }
 
 impl Admission {
-    /// Leaves word in the request for what is behind the layer, and begins the use of a token that this layer verified.
+    /// Leaves word in the request for what is behind the layer.
     #[inline(always)]
-    fn note<B>(self, request: &mut Request<B>) -> Option<UnderWay> {
+    fn note<B>(self, request: &mut Request<B>) -> Option<KeptCall> {
         match self {
-            Admission::Passed(passed) => {
-                request.extensions_mut().insert(passed.clone());
-                Some(UnderWay { passed, refused: None })
+            Admission::Passed(passed, kept) => {
+                request.extensions_mut().insert(passed);
+                kept
             }
             Admission::Before => None,
         }

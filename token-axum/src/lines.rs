@@ -49,8 +49,8 @@ impl<'a> Lines<'a> {
     }
 
     /// What the client calls itself.
-    pub(crate) fn client(&self) -> Option<HeaderValue> {
-        self.client.cloned()
+    pub(crate) fn client(&self) -> Option<&'a [u8]> {
+        self.client.map(HeaderValue::as_bytes)
     }
 }
 

@@ -1,10 +1,13 @@
 //! What a refused client is sent, by the layer and by the extractors.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum_core::response::{IntoResponse, Response};
 use http::{Extensions, HeaderName, HeaderValue, StatusCode};
-use token_core::{Answer, CredentialError, Reason, Refusal, Tokens};
+use token_core::{Answer, CredentialError, Reason, Refusal, Tokens, Verified};
+
+use crate::call::Called;
 
 /// Why an extractor did not let a request into its handler. As a response it is an RFC 9457 problem:
 ///
@@ -17,32 +20,38 @@ use token_core::{Answer, CredentialError, Reason, Refusal, Tokens};
 /// All other refusals are the layer's. A handler can return a `Rejection` by `?`, as after
 /// [`Limited::check`](crate::Limited::check).
 #[derive(Debug)]
-pub struct Rejection(Cause);
+pub struct Rejection(Box<Cause>);
 
 #[derive(Debug)]
 enum Cause {
-    Refused { refusal: Refusal, answer: Answer },
+    Refused { refusal: Refusal, answer: Answer, refused: Refused },
     Uncovered,
 }
 
 impl Rejection {
-    pub(crate) fn refused(tokens: &Tokens, refusal: Refusal) -> Rejection {
-        let answer = refusal.answer(tokens.realm(), tokens.sources());
-        Rejection(Cause::Refused { refusal, answer })
+    /// Of a request that a layer had let through.
+    pub(crate) fn refused(tokens: &Tokens, token: &Verified, refusal: Refusal, called: Called) -> Rejection {
+        let used = Used { tokens: tokens.clone(), token: token.clone(), reason: refusal.reason(), called };
+        Rejection::new(tokens, refusal, Refused(Some(Arc::new(used))))
     }
 
     pub(crate) fn anonymous(tokens: &Tokens) -> Rejection {
-        Rejection::refused(tokens, tokens.refuse(CredentialError::Missing))
+        Rejection::new(tokens, tokens.refuse(CredentialError::Missing), Refused(None))
+    }
+
+    fn new(tokens: &Tokens, refusal: Refusal, refused: Refused) -> Rejection {
+        let answer = refusal.answer(tokens.realm(), tokens.sources());
+        Rejection(Box::new(Cause::Refused { refusal, answer, refused }))
     }
 
     pub(crate) fn uncovered() -> Rejection {
-        Rejection(Cause::Uncovered)
+        Rejection(Box::new(Cause::Uncovered))
     }
 
     /// The refusal, with its exact reason and its receipt; `None` if the service is not set up right.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
-        match &self.0 {
+        match &*self.0 {
             Cause::Refused { refusal, .. } => Some(refusal),
             Cause::Uncovered => None,
         }
@@ -51,7 +60,7 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &*self.0 {
             Cause::Refused { refusal, .. } => refusal.fmt(f),
             Cause::Uncovered => f.write_str("the route is not covered by a TokenLayer"),
         }
@@ -62,10 +71,10 @@ impl std::error::Error for Rejection {}
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        match self.0 {
-            Cause::Refused { answer, refusal } => {
+        match *self.0 {
+            Cause::Refused { answer, refused, .. } => {
                 let mut response: Response = respond(answer);
-                response.extensions_mut().insert(Refused(Some(refusal.reason())));
+                response.extensions_mut().insert(refused);
                 response
             }
             Cause::Uncovered => respond(Answer::not_covered()),
@@ -73,14 +82,37 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// On a response: it refuses the request, so the token was not used. An extractor says why; what another layer refuses it has noted
-/// itself.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Refused(pub(crate) Option<Reason>);
+/// A use that was counted before its request was refused.
+#[derive(Debug)]
+pub(crate) struct Used {
+    tokens: Tokens,
+    token: Verified,
+    reason: Reason,
+    called: Called,
+}
 
-/// Whether a response is a refusal of ours, made by an extractor or by another layer further in.
-pub(crate) fn refusal_of(extensions: &Extensions) -> Option<Refused> {
-    extensions.get().copied()
+/// On a response: it refuses the request, by an extractor if there is a use to be taken back. What a layer refuses it has noted itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refused(Option<Arc<Used>>);
+
+impl Refused {
+    /// Takes the use back, and puts the call among those that were refused.
+    pub(crate) fn tally(self) {
+        if let Some(used) = self.0 {
+            used.tokens.tally_refused_use(&used.token, used.reason, &used.called.call());
+        }
+    }
+}
+
+/// Whether a response is a refusal of ours.
+pub(crate) fn is_refusal(extensions: &Extensions) -> bool {
+    extensions.get::<Refused>().is_some()
+}
+
+/// What a response says if it is a refusal of ours, made by an extractor or by another layer further in. It says so once that a use is to
+/// be taken back.
+pub(crate) fn take_refusal(extensions: &mut Extensions) -> Option<Refused> {
+    extensions.get_mut().map(std::mem::take)
 }
 
 pub(crate) fn respond<R: From<String>>(answer: Answer) -> http::Response<R> {

@@ -44,6 +44,9 @@ pub(crate) fn routes(tokens: &Tokens, config: &mut ServiceConfig) {
     let twice = web::resource("/twice")
         .wrap(TokenLayer::required(tokens).require::<ProjectsWrite>())
         .route(web::get().to(async |_: AnyToken| "in"));
+    let twice_read = web::resource("/twice/read")
+        .wrap(TokenLayer::required(tokens))
+        .route(web::get().to(async |_: Authorized<ProjectsRead>| "in"));
     for (path, proxy) in [("/proxied", "127.0.0.0/8"), ("/proxied-elsewhere", "203.0.113.0/24")] {
         let layer = TokenLayer::required(tokens).behind(TrustedProxies::parse([proxy]).unwrap());
         config.service(web::resource(path).wrap(layer).to(async || "in"));
@@ -67,7 +70,8 @@ pub(crate) fn routes(tokens: &Tokens, config: &mut ServiceConfig) {
         .route("/healthz", web::get().to(async || "ok"))
         .route("/healthz/token", web::get().to(async |_: AnyToken| "in"))
         .route("/healthz/headers", web::get().to(async |request: HttpRequest| format!("{:?}", request.headers())))
-        .service(twice);
+        .service(twice)
+        .service(twice_read);
     config.service(writers).service(open).service(open_to_readers).service(uncovered).service(app);
 }
 

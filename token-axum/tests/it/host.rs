@@ -37,6 +37,9 @@ pub(crate) fn app(tokens: &Tokens) -> Router {
     let twice = Router::new()
         .route("/twice", get(async |_: AnyToken| "in"))
         .route_layer(TokenLayer::required(tokens).require::<ProjectsWrite>());
+    let twice_read = Router::new()
+        .route("/twice/read", get(async |_: Authorized<ProjectsRead>| "in"))
+        .route_layer(TokenLayer::required(tokens));
     let behind = |path, proxy| {
         let proxies = TrustedProxies::parse([proxy]).unwrap();
         Router::new().route(path, get(async || "in")).layer(TokenLayer::required(tokens).behind(proxies))
@@ -58,6 +61,7 @@ pub(crate) fn app(tokens: &Tokens) -> Router {
         .route("/healthz/token", get(async |_: AnyToken| "in"))
         .route("/healthz/headers", get(async |headers: HeaderMap| format!("{headers:?}")))
         .merge(twice)
+        .merge(twice_read)
         .layer(TokenLayer::required(tokens).except(["/healthz", "/healthz/headers", "/healthz/token"]))
         .merge(writers)
         .merge(open)

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use token_core::testing::CountingStore;
 use token_core::{
     Actor, ActorId, Background, Builder, Ceiling, Ceilings, Expiry, Grant, Grants, Keyring, ManualClock, Minted,
-    Networks, NewToken, OwnerId, Reason, ResourceId, ResourceSet, Resources, Risk, ScopeName, Time, Token, TokenName,
-    Tokens, Usage,
+    Networks, NewToken, OwnerId, Reason, RecentCall, ResourceId, ResourceSet, Resources, Risk, ScopeName, Time, Token,
+    TokenName, Tokens, Usage,
 };
 
 use crate::client::{Answer, request};
@@ -147,6 +147,11 @@ impl Service {
 
     pub(crate) async fn uses(&self, token: &Token) -> u64 {
         self.usage(token).await.hours.iter().map(|hour| hour.count).sum()
+    }
+
+    pub(crate) async fn calls(&self) -> Vec<RecentCall> {
+        self.tokens.flush().await.unwrap();
+        self.tokens.manage(&owner()).recent_calls(None, 10).await.unwrap()
     }
 }
 

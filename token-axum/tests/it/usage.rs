@@ -42,6 +42,25 @@ async fn a_refused_request_is_a_refusal_and_not_a_use() {
 }
 
 #[tokio::test]
+async fn a_refused_request_takes_back_no_use_but_its_own() {
+    let service = Service::start().await;
+    let biller = service.mint(all("billing:read")).await;
+    for (route, status) in [("GET /any", 200), ("GET /any", 200), ("GET /twice", 403), ("GET /any", 200)] {
+        assert_eq!(service.holder(text(&biller), route).await.status, status, "{route}");
+    }
+    // By the handler, behind two layers.
+    assert_eq!(service.holder(text(&biller), "GET /twice/read").await.status, 403);
+    assert_eq!(service.uses(&biller.token).await, 3);
+    let refusals = service.usage(&biller.token).await.refusals;
+    assert_eq!(refusals.iter().map(|refusal| refusal.count).collect::<Vec<_>>(), [2]);
+    let calls = service.calls().await;
+    let mut refused: Vec<_> = calls.iter().filter(|call| call.refused.is_some()).map(|call| &call.route).collect();
+    refused.sort();
+    assert_eq!(refused, [&Some("/twice".to_owned()), &Some("/twice/read".to_owned())]);
+    assert_eq!(calls.len(), 5, "each is kept once: {calls:?}");
+}
+
+#[tokio::test]
 async fn an_excepted_path_counts_nothing() {
     let service = Service::start().await;
     let minted = service.mint(all("projects:read")).await;
@@ -57,8 +76,7 @@ async fn a_call_is_known_by_its_route_and_never_by_its_path() {
     assert_eq!(service.holder(text(&reader), "GET /writers/plain").await.status, 403);
     service.tokens.manage(&owner()).revoke(reader.token.id).await.unwrap();
     assert_eq!(service.holder(text(&reader), "GET /project/p1-of-a-customer").await.status, 401);
-    service.tokens.flush().await.unwrap();
-    let mut calls = service.tokens.manage(&owner()).recent_calls(None, 10).await.unwrap();
+    let mut calls = service.calls().await;
     calls.sort_by_key(|call| call.refused);
     let seen: Vec<_> = calls.iter().map(|call| (call.method.as_str(), call.refused)).collect();
     assert_eq!(
@@ -84,7 +102,7 @@ async fn what_strangers_do_leaves_no_rows() {
     assert_eq!(service.holder(&guessed, "GET /any").await.status, 401);
     let usage = service.usage(&minted.token).await;
     assert!(usage.refusals.is_empty(), "{usage:?}");
-    let calls = service.tokens.manage(&owner()).recent_calls(None, 10).await.unwrap();
+    let calls = service.calls().await;
     assert_eq!(calls.len(), 1, "{calls:?}");
     let detail = service.tokens.manage(&owner()).usage_detail(minted.token.id).await.unwrap();
     assert_eq!(detail.sources.iter().map(|seen| seen.source.refusals).sum::<u64>(), 0);

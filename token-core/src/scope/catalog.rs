@@ -137,17 +137,11 @@ impl ScopeSet {
 pub(crate) struct Exercised([AtomicU64; SCOPES_MAX / 64]);
 
 impl Exercised {
-    pub(crate) fn note(&self, scope: ScopeIndex) {
-        let (word, bit) = (&self.0[usize::from(scope.0 / 64)], 1 << (scope.0 % 64));
-        if word.load(Ordering::Relaxed) & bit == 0 {
-            word.fetch_or(bit, Ordering::Relaxed);
-        }
-    }
-
-    /// Adds those that were noted so far to a set: where it is, since a set that is copied about is waited for.
+    /// Whether it is the first time.
     #[inline]
-    pub(crate) fn add_to(&self, set: &mut ScopeSet) {
-        set.0.iter_mut().zip(&self.0).for_each(|(word, noted)| *word |= noted.load(Ordering::Relaxed));
+    pub(crate) fn note(&self, scope: ScopeIndex) -> bool {
+        let (word, bit) = (&self.0[usize::from(scope.0 / 64)], 1 << (scope.0 % 64));
+        word.load(Ordering::Relaxed) & bit == 0 && word.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 }
 

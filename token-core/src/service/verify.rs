@@ -86,6 +86,14 @@ impl Verified {
         self.snapshot.expires_at()
     }
 
+    /// Its use, by a client that calls itself so.
+    #[inline(always)]
+    fn used<'a>(&self, client: Option<&'a [u8]>) -> Used<'a> {
+        let Verified { snapshot, at, address } = self;
+        let client = client.unwrap_or_default();
+        Used { token: snapshot.token, generation: snapshot.generation, at: *at, address: *address, client }
+    }
+
     /// Whether the token, under its owner's ceiling, allows the scope on every resource.
     #[must_use]
     pub fn allows_everywhere<S: Scope>(&self) -> bool {
@@ -341,7 +349,9 @@ impl Tokens {
         let ours = Arc::ptr_eq(&snapshot.catalog, &self.0.catalog);
         match scope.filter(|_| ours).and_then(|scope| Some((scope, holds(&snapshot.rights, scope)?))) {
             Some((scope, held)) => {
-                snapshot.exercised.note(scope);
+                if snapshot.exercised.note(scope) {
+                    self.exercised(token, scope);
+                }
                 Ok(held)
             }
             None => {
@@ -367,28 +377,31 @@ impl Tokens {
     /// Tallies a use: called once for each request that a verified token was let through, with what is known of the request.
     #[inline]
     pub fn tally_use(&self, token: &Verified, call: &Call<'_>) {
-        self.tally(token, call, None);
+        if self.count_use(token, call.client) {
+            self.keep_call(token, call);
+        }
     }
 
-    /// The same, where it takes time to say which route was called: few calls are kept, and `route` is asked for those. It is asked
-    /// while this thread's counts are in use, so it must not tally anything itself.
+    /// The same for what learns only later how the request ends, or what was called: counts the use, with what the client calls
+    /// itself, and says whether the call is one of the few that are kept, by [`keep_call`](Tokens::keep_call) when it has ended. If
+    /// it is refused after all, [`tally_refused_use`](Tokens::tally_refused_use) takes the use back.
     #[inline]
-    pub fn tally_use_of(&self, token: &Verified, call: &Call<'_>, route: impl Fn() -> Option<String>) {
-        self.tally(token, call, Some(&route));
+    #[must_use = "a call that is to be kept is told when it has ended"]
+    pub fn count_use(&self, token: &Verified, client: Option<&[u8]>) -> bool {
+        self.0.tally.used(&token.used(client))
     }
 
-    #[inline(always)]
-    fn tally(&self, token: &Verified, call: &Call<'_>, route: Option<&dyn Fn() -> Option<String>>) {
-        let snapshot = &*token.snapshot;
-        self.0.tally.used(&Used {
-            token: snapshot.token,
-            generation: snapshot.generation,
-            at: token.at,
-            address: token.address,
-            scopes: &snapshot.exercised,
-            call: *call,
-            route,
-        });
+    /// Keeps a call whose use was counted.
+    pub fn keep_call(&self, token: &Verified, call: &Call<'_>) {
+        // Without a method nobody has said what was called.
+        if !call.method.is_empty() {
+            self.0.tally.keep_call(&token.used(None), call);
+        }
+    }
+
+    #[cold]
+    fn exercised(&self, token: &Verified, scope: ScopeIndex) {
+        self.0.tally.exercised(&token.used(None), scope);
     }
 
     /// Puts a request that was refused among the calls of its token, if whoever sent it knows the token's secret. The refusal itself
@@ -400,8 +413,10 @@ impl Tokens {
         }
     }
 
-    /// The same for a request that was refused after its token had been verified.
+    /// The same for a request that was refused after its use had been counted, which is taken back. If it was stored meanwhile, it
+    /// stays, beside the refusal.
     pub fn tally_refused_use(&self, token: &Verified, reason: Reason, call: &Call<'_>) {
+        self.0.tally.take_back(&token.used(None));
         let Verified { snapshot, at, address } = token;
         let refused = Refused { token: snapshot.token, reason, at: *at, address: address.unpacked() };
         self.0.tally.refused_call(&refused, call);

@@ -1,6 +1,7 @@
 //! What one thread has counted since the last flush.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,7 @@ use ipnet::IpNet;
 use crate::clock::Time;
 use crate::network::Packed;
 use crate::refusal::Reason;
-use crate::scope::{Catalog, Exercised, ScopeName, ScopeSet};
+use crate::scope::{Catalog, ScopeIndex, ScopeName, ScopeSet};
 use crate::secret::Generation;
 use crate::token::TokenId;
 use crate::usage::{
@@ -32,10 +33,14 @@ pub(crate) struct Used<'a> {
     pub(crate) generation: Generation,
     pub(crate) at: Time,
     pub(crate) address: Packed,
-    pub(crate) scopes: &'a Exercised,
-    pub(crate) call: Call<'a>,
-    /// Says the route of a call that does not: asked where the call is kept.
-    pub(crate) route: Option<&'a dyn Fn() -> Option<String>>,
+    /// What the client calls itself.
+    pub(crate) client: &'a [u8],
+}
+
+impl Used<'_> {
+    fn key(&self) -> Key<Generation> {
+        Key(self.token, self.generation, self.at.hour())
+    }
 }
 
 /// One refusal of a token.
@@ -84,6 +89,21 @@ struct Uses {
     client: Inline<CLIENT_MAX>,
 }
 
+impl Uses {
+    fn none(used: &Used<'_>) -> Uses {
+        Uses {
+            count: 0,
+            at: used.at,
+            address: used.address,
+            in_a_row: 0,
+            since: used.at,
+            scopes: ScopeSet::default(),
+            calls: 0,
+            client: Inline::of(used.client),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Refusals {
     count: u64,
@@ -101,32 +121,11 @@ struct Seen {
 }
 
 impl Counts {
+    /// Whether its call is one of the few to be kept.
     #[inline(always)]
-    pub(super) fn used(&mut self, used: &Used<'_>, room: &Room) {
-        let key = Key(used.token, used.generation, used.at.hour());
-        let client = used.call.client.unwrap_or_default();
-        let Some(entry) = self.uses.get_mut(&key) else {
-            if !room.admit(&room.uses, 1) {
-                return;
-            }
-            let mut scopes = ScopeSet::default();
-            used.scopes.add_to(&mut scopes);
-            let entry = Uses {
-                count: 1,
-                at: used.at,
-                address: used.address,
-                in_a_row: 1,
-                since: used.at,
-                scopes,
-                calls: 0,
-                client: Inline::of(client),
-            };
-            let entry = self.uses.entry(key).or_insert(entry);
-            note_call(&mut self.calls, entry, used);
-            return;
-        };
+    pub(super) fn used(&mut self, used: &Used<'_>, room: &Room) -> bool {
+        let Some(entry) = entry(&mut self.uses, used, room) else { return false };
         entry.count += 1;
-        used.scopes.add_to(&mut entry.scopes);
         if entry.address == used.address {
             entry.in_a_row += 1;
         } else {
@@ -136,11 +135,34 @@ impl Counts {
             (entry.address, entry.in_a_row, entry.since) = (used.address, 1, used.at);
         }
         entry.at = entry.at.max(used.at);
-        if !entry.client.is_of(client) {
-            entry.client.set(client);
+        if !entry.client.is_of(used.client) {
+            entry.client.set(used.client);
         }
-        if entry.calls < CALLS_OF_ENTRY {
-            note_call(&mut self.calls, entry, used);
+        let kept = entry.calls < CALLS_OF_ENTRY;
+        entry.calls += u8::from(kept);
+        kept
+    }
+
+    /// Takes one use back, if there is one that is not stored yet.
+    pub(super) fn take_back(&mut self, used: &Used<'_>) -> bool {
+        let Some(entry) = self.uses.get_mut(&used.key()).filter(|entry| entry.count > 0) else { return false };
+        entry.count -= 1;
+        if entry.address == used.address {
+            entry.in_a_row = entry.in_a_row.saturating_sub(1);
+        }
+        true
+    }
+
+    pub(super) fn exercised(&mut self, used: &Used<'_>, scope: ScopeIndex, room: &Room) {
+        if let Some(entry) = entry(&mut self.uses, used, room) {
+            entry.scopes.insert(scope);
+        }
+    }
+
+    /// Keeps a call of the sample.
+    pub(super) fn keep(&mut self, called: Called) {
+        if self.calls.len() < CALLS_OF_THREAD {
+            self.calls.push(called);
         }
     }
 
@@ -166,9 +188,7 @@ impl Counts {
             }
             entry.calls += 1;
         }
-        if self.calls.len() < CALLS_OF_THREAD {
-            self.calls.push(Called::new(token, at, address, Some(reason), call));
-        }
+        self.keep(Called::new(token, at, address, Some(reason), call));
     }
 
     /// A map that has grown large is taken as it is: its thread may be waiting.
@@ -184,13 +204,16 @@ impl Counts {
     }
 }
 
-fn note_call(calls: &mut Vec<Called>, entry: &mut Uses, used: &Used<'_>) {
-    entry.calls += 1;
-    // Without a method nobody has said what was called.
-    if calls.len() < CALLS_OF_THREAD && !used.call.method.is_empty() {
-        let asked = used.route.and_then(|route| route());
-        let call = Call { route: used.call.route.or(asked.as_deref()), ..used.call };
-        calls.push(Called::new(used.token, used.at, used.address.unpacked(), None, &call));
+/// What is counted of a secret, if there is room: nothing yet if it is new.
+#[inline(always)]
+fn entry<'a>(
+    uses: &'a mut HashMap<Key<Generation>, Uses, RandomState>,
+    used: &Used<'_>,
+    room: &Room,
+) -> Option<&'a mut Uses> {
+    match uses.entry(used.key()) {
+        Entry::Occupied(entry) => Some(entry.into_mut()),
+        Entry::Vacant(entry) => room.admit(&room.uses, 1).then(|| entry.insert(Uses::none(used))),
     }
 }
 
@@ -233,18 +256,15 @@ impl Taken {
         for (Key(token, generation, hour), uses) in self.uses {
             let Uses { count, at, in_a_row, since, scopes, client, .. } = uses;
             let address = uses.address.unpacked();
-            let last = LastUse { at, address, client: Client::of(client.as_bytes()) };
-            tallies.uses.push(UseTally { token, generation, hour, count, last });
-            if let Some(address) = address {
+            // None is left where all were taken back.
+            if count > 0 {
+                let last = LastUse { at, address, client: Client::of(client.as_bytes()) };
+                tallies.uses.push(UseTally { token, generation, hour, count, last });
+            }
+            if let Some(address) = address.filter(|_| in_a_row > 0) {
                 let network = source_network(address);
-                tallies.sources.push(SourceTally {
-                    token,
-                    network,
-                    first: since,
-                    last: at,
-                    uses: in_a_row,
-                    refusals: 0,
-                });
+                let (first, last) = (since, at);
+                tallies.sources.push(SourceTally { token, network, first, last, uses: in_a_row, refusals: 0 });
             }
             tallies.scopes.extend(scopes.iter().filter_map(|scope| {
                 let scope = ScopeName::new(catalog.name(scope)).ok()?;

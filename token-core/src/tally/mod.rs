@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::by_thread::ByThread;
-use crate::scope::Catalog;
+use crate::scope::{Catalog, ScopeIndex};
 use crate::secret::Selector;
-use crate::usage::{Redigest, Tallies};
+use crate::usage::{Call, Redigest, Tallies};
 
-use calls::Rings;
+use calls::{Called, Rings};
 use counts::{Counts, Taken};
 
 pub(crate) use counts::{Refused, Used};
@@ -56,9 +56,27 @@ impl Room {
 }
 
 impl Tally {
+    /// Whether its call is one of the few to be kept, by [`keep_call`](Tally::keep_call) when it has ended.
     #[inline(always)]
-    pub(crate) fn used(&self, used: &Used<'_>) {
-        lock(self.counts.own()).used(used, &self.room);
+    pub(crate) fn used(&self, used: &Used<'_>) -> bool {
+        lock(self.counts.own()).used(used, &self.room)
+    }
+
+    pub(crate) fn keep_call(&self, used: &Used<'_>, call: &Call<'_>) {
+        let Used { token, at, address, .. } = *used;
+        lock(self.counts.own()).keep(Called::new(token, at, address.unpacked(), None, call));
+    }
+
+    /// Takes a use back whose request was refused after all. What is stored already stays.
+    pub(crate) fn take_back(&self, used: &Used<'_>) {
+        let taken = lock(self.counts.own()).take_back(used);
+        // Where a request changes threads, another has counted it.
+        let _of_any = taken || self.counts.all().any(|counts| lock(counts).take_back(used));
+    }
+
+    /// A scope was exercised, for the first time since the token was read.
+    pub(crate) fn exercised(&self, used: &Used<'_>, scope: ScopeIndex) {
+        lock(self.counts.own()).exercised(used, scope, &self.room);
     }
 
     pub(crate) fn refused(&self, refused: &Refused) {
@@ -66,7 +84,7 @@ impl Tally {
     }
 
     /// A call that was refused, for the sample.
-    pub(crate) fn refused_call(&self, refused: &Refused, call: &crate::usage::Call<'_>) {
+    pub(crate) fn refused_call(&self, refused: &Refused, call: &Call<'_>) {
         lock(self.counts.own()).refused_call(refused, call);
     }
 
@@ -108,32 +126,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::LazyLock;
-
     use super::*;
     use crate::clock::Time;
     use crate::network::Packed;
     use crate::refusal::Reason;
-    use crate::scope::Exercised;
     use crate::secret::Generation;
     use crate::token::TokenId;
-    use crate::usage::Call;
 
     fn at(seconds: i64) -> Time {
         Time::from_micros(seconds * 1_000_000).unwrap()
     }
 
     fn used(token: TokenId, at: Time) -> Used<'static> {
-        static NONE: LazyLock<Exercised> = LazyLock::new(Exercised::default);
-        Used {
-            token,
-            generation: Generation::FIRST,
-            at,
-            address: Packed::new(None),
-            scopes: &NONE,
-            call: Call::default(),
-            route: None,
-        }
+        Used { token, generation: Generation::FIRST, at, address: Packed::new(None), client: b"curl/8" }
     }
 
     fn from(address: &str, at: Time) -> Used<'static> {
@@ -226,33 +231,62 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_takes_time_to_say_is_asked_for_the_calls_that_are_kept() {
+    fn a_use_is_taken_back_wherever_it_was_counted_unless_it_is_stored() {
         let tally = Tally::default();
-        let asked = std::cell::Cell::new(0);
-        let route = || {
-            asked.set(asked.get() + 1);
-            Some("/asked".to_owned())
-        };
-        let call = Call { method: "GET", route: None, client: None };
-        for second in 0..1000 {
-            tally.used(&Used { call, route: Some(&route), ..used(TokenId::NIL, at(second)) });
+        let token = TokenId::from_bytes([1; 16]);
+        let total = || take(&tally).0.uses.iter().map(|uses| uses.count).sum::<u64>();
+        for _ in 0..3 {
+            tally.used(&used(token, at(10)));
         }
-        let (all, _) = take(&tally);
-        let routes: Vec<_> = all.calls.iter().map(|call| call.route.as_deref()).collect();
-        assert_eq!((routes, asked.get()), (vec![Some("/asked"); 4], 4));
-        // One that is said need not be asked for.
-        let said = Call { route: Some("/said"), ..call };
-        tally.used(&Used { call: said, route: Some(&route), ..used(TokenId::NIL, at(2000)) });
-        assert_eq!(take(&tally).0.calls[0].route.as_deref(), Some("/said"));
+        tally.take_back(&used(token, at(10)));
+        std::thread::scope(|scope| scope.spawn(|| tally.take_back(&used(token, at(10)))).join().unwrap());
+        assert_eq!(total(), 1);
+        // One that is stored stays, and none of another token, secret or hour goes for it.
+        tally.used(&used(token, at(10)));
+        for other in [
+            used(TokenId::NIL, at(10)),
+            used(token, at(3700)),
+            Used { generation: Generation::FIRST.next().unwrap(), ..used(token, at(10)) },
+        ] {
+            tally.take_back(&other);
+        }
+        assert_eq!(total(), 1);
+        tally.take_back(&used(token, at(10)));
+        assert_eq!(total(), 0);
+    }
+
+    #[test]
+    fn of_a_secret_whose_uses_were_all_taken_back_nothing_is_left_but_what_it_exercised() {
+        let tally = Tally::default();
+        let catalog = Catalog::new([crate::scope::ScopeDef {
+            name: "projects:read",
+            says: "See your projects",
+            group: "Projects",
+            risk: crate::scope::Risk::Low,
+            implies: &[],
+        }])
+        .unwrap();
+        let used = from("198.51.100.1", at(10));
+        tally.used(&used);
+        tally.exercised(&used, catalog.index("projects:read").unwrap());
+        tally.take_back(&used);
+        let (all, _) = tally.take(&catalog);
+        assert_eq!((all.uses.len(), all.sources.len()), (0, 0));
+        assert_eq!(all.scopes.iter().map(|tally| tally.scope.as_str()).collect::<Vec<_>>(), ["projects:read"]);
     }
 
     #[test]
     fn of_a_flood_of_calls_a_few_are_kept_each_in_a_slot_of_its_own() {
         let tally = Tally::default();
         let call = |route| Call { method: "GET", route: Some(route), client: Some(b"curl/8") };
-        let routed = |second, route| Used { call: call(route), ..used(TokenId::NIL, at(second)) };
+        let used_at = |second, route| {
+            let used = used(TokenId::NIL, at(second));
+            if tally.used(&used) {
+                tally.keep_call(&used, &call(route));
+            }
+        };
         for second in 0..1000 {
-            tally.used(&routed(second, "/a"));
+            used_at(second, "/a");
         }
         tally.refused_call(&refused(TokenId::NIL, at(1001)), &call("/b"));
         let (first, dropped) = take(&tally);
@@ -264,7 +298,7 @@ mod tests {
             first.calls.last().map(|call| (call.route.as_deref(), call.refused)),
             Some((Some("/b"), Some(Reason::Expired)))
         );
-        tally.used(&routed(2000, "/c"));
+        used_at(2000, "/c");
         let (second, _) = take(&tally);
         let mut slots: Vec<u8> = first.calls.iter().chain(&second.calls).map(|call| call.slot).collect();
         slots.sort_unstable();

@@ -260,6 +260,28 @@ async fn a_receipt_tells_the_owner_and_the_admin_what_the_client_was_not_told() 
 }
 
 #[tokio::test]
+async fn a_use_that_was_stored_before_its_request_was_refused_stays_beside_the_refusal() {
+    let world = World::new().await;
+    let minted = world.create(&["projects:read"]).await;
+    let verified = world.verify(&minted).await.unwrap();
+    for stored in [false, true] {
+        assert!(world.tokens.count_use(&verified, None), "the first calls are kept");
+        if stored {
+            world.tokens.flush().await.unwrap();
+        }
+        let refusal = world.tokens.require::<ProjectsWrite>(&verified).unwrap_err();
+        let call = token_core::Call { method: "POST", route: Some("/projects"), client: None };
+        world.tokens.tally_refused_use(&verified, refusal.reason(), &call);
+    }
+    world.tokens.flush().await.unwrap();
+    let usage = world.tokens.manage(&world.owner).usage(minted.token.id, token_core::Time::EPOCH).await.unwrap();
+    assert_eq!(usage.hours.iter().map(|hour| hour.count).collect::<Vec<_>>(), [1]);
+    assert_eq!(usage.refusals.iter().map(|refusal| refusal.count).collect::<Vec<_>>(), [2]);
+    let calls = world.tokens.manage(&world.owner).recent_calls(None, 10).await.unwrap();
+    assert_eq!(calls.iter().map(|call| call.refused).collect::<Vec<_>>(), [Some(Reason::InsufficientScope); 2]);
+}
+
+#[tokio::test]
 async fn uses_and_refusals_are_tallied_apart_from_the_request() {
     let world = World::new().await;
     let minted = world.create(&["projects:read"]).await;
