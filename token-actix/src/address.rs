@@ -17,6 +17,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
+#[inline(always)]
 pub(crate) fn caller(request: &ServiceRequest, proxies: Option<&TrustedProxies>) -> Caller {
     let named = request.extensions().get::<ClientAddress>().map(|named| named.0);
     let socket = || request.peer_addr().map(|socket| socket.ip());

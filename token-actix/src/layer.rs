@@ -166,6 +166,7 @@ impl Rules {
         self.judge(token, request)
     }
 
+    #[inline(always)]
     fn caller(&self, request: &ServiceRequest) -> Caller {
         caller(request, self.proxies.as_ref())
     }
@@ -205,7 +206,10 @@ impl Rules {
 
     #[inline(always)]
     fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {
-        self.scopes.iter().try_for_each(|scope| scope.check(token))
+        for scope in &self.scopes {
+            scope.check(token)?;
+        }
+        Ok(())
     }
 
     /// Notes the call and answers it.

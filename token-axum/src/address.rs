@@ -15,6 +15,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
+#[inline(always)]
 pub(crate) fn caller(extensions: &Extensions, proxied: Option<(&TrustedProxies, &HeaderMap)>) -> Caller {
     let named = extensions.get::<ClientAddress>().map(|named| named.0);
     let client = named.or_else(|| match (socket(extensions), proxied) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, Request, Response};
+use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
 use pin_project_lite::pin_project;
 use token_core::{Caller, CredentialError, Reason, Refusal, Requirement, Scope, Tokens, TrustedProxies, Verified};
 use tower_layer::Layer;
@@ -117,8 +117,12 @@ enum Admission {
 }
 
 impl Rules {
-    fn excepts(&self, path: &str) -> bool {
-        self.except.iter().any(|except| **except == *path)
+    fn excepts(&self, uri: &Uri) -> bool {
+        // Most layers except nothing, and need not find where the path ends.
+        !self.except.is_empty() && {
+            let path = uri.path();
+            self.except.iter().any(|except| **except == *path)
+        }
     }
 
     /// What can be said at once, without a future: `None` if the store has to be asked. Inlined like what follows it, so that a token is
@@ -157,6 +161,7 @@ impl Rules {
         Ok(self.pass(Some(token), kept))
     }
 
+    #[inline(always)]
     fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Caller {
         caller(extensions, self.proxies.as_ref().map(|proxies| (proxies, headers)))
     }
@@ -197,7 +202,10 @@ impl Rules {
 
     #[inline(always)]
     fn check_scopes(&self, token: &Verified) -> Result<(), Refusal> {
-        self.scopes.iter().try_for_each(|scope| scope.check(token))
+        for scope in &self.scopes {
+            scope.check(token)?;
+        }
+        Ok(())
     }
 }
 
@@ -256,7 +264,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> TokenFuture<S, B> {
-        if self.rules.excepts(request.uri().path()) {
+        if self.rules.excepts(request.uri()) {
             hide_credentials(request.headers_mut());
             return TokenFuture { stage: Stage::Running { response: self.inner.call(request), kept: None } };
         }

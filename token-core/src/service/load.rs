@@ -11,6 +11,7 @@ use crate::format::Parsed;
 use crate::keyring::{Shown, Verdict};
 use crate::loads::Turn;
 use crate::near::Held;
+use crate::network::Packed;
 use crate::refusal::{Reason, Refusal};
 use crate::scope::Rights;
 use crate::secret::Selector;
@@ -69,7 +70,7 @@ impl Tokens {
                 Ok(self.verified(parsed, Held::Shared(Arc::clone(&made.snapshot)), now.wall, caller))
             }
             Err(reason) => {
-                let address = caller.address;
+                let address = Packed::new(caller.address);
                 Err(self.refused_token(reason, Presented { token, at: now.wall, address, proven }, None))
             }
         }

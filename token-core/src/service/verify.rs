@@ -42,7 +42,8 @@ impl Caller {
 pub(super) struct Presented {
     pub(super) token: TokenId,
     pub(super) at: Time,
-    pub(super) address: Option<IpAddr>,
+    /// Taken apart where it is looked at, which is after few verifications.
+    pub(super) address: Packed,
     /// Whether the secret was right.
     pub(super) proven: bool,
 }
@@ -239,7 +240,8 @@ impl Tokens {
             }
             Err(reason) => {
                 counters.refused_on_hit();
-                let presented = Presented { token: snapshot.token, at: now, address: caller.address, proven: right };
+                let address = Packed::new(caller.address);
+                let presented = Presented { token: snapshot.token, at: now, address, proven: right };
                 Err(self.refused_token(reason, presented, None))
             }
         }
@@ -282,7 +284,7 @@ impl Tokens {
         let Presented { token, at, address, proven } = presented;
         self.0.counters.refused(reason);
         if proven {
-            self.0.tally.refused(&Refused { token, reason, at, address });
+            self.0.tally.refused(&Refused { token, reason, at, address: address.unpacked() });
         }
         tracing::debug!(%reason, %token, needed, "request refused");
         let refusal = Refusal::new(reason, self.0.id).of(token, at).proven(proven);
@@ -356,7 +358,7 @@ impl Tokens {
             }
             None => {
                 let Verified { at, address, .. } = *token;
-                let presented = Presented { token: snapshot.token, at, address: address.unpacked(), proven: true };
+                let presented = Presented { token: snapshot.token, at, address, proven: true };
                 Err(self.lacking(presented, def))
             }
         }
