@@ -138,12 +138,12 @@ impl Counts {
         if !entry.client.is_of(used.client) {
             entry.client.set(used.client);
         }
-        let kept = entry.calls < CALLS_OF_ENTRY;
+        let kept = entry.calls < CALLS_OF_ENTRY && self.calls.len() < CALLS_OF_THREAD;
         entry.calls += u8::from(kept);
         kept
     }
 
-    /// Takes one use back, if there is one that is not stored yet.
+    /// Takes one use back, if there is one that is not stored yet. When the secret was last used stays as it is: whoever was refused had it.
     pub(super) fn take_back(&mut self, used: &Used<'_>) -> bool {
         let Some(entry) = self.uses.get_mut(&used.key()).filter(|entry| entry.count > 0) else { return false };
         entry.count -= 1;

@@ -276,6 +276,17 @@ mod tests {
     }
 
     #[test]
+    fn where_no_more_calls_are_kept_nobody_is_asked_to_tell_them() {
+        let tally = Tally::default();
+        let call = Call { method: "GET", route: None, client: None };
+        let number = |number: u128| used(TokenId::from_bytes(number.to_be_bytes()), at(1));
+        let kept = |token| tally.used(&number(token)).then(|| tally.keep_call(&number(token), &call)).is_some();
+        assert_eq!((0..1000).filter(|token| kept(*token)).count(), 64);
+        assert_eq!(take(&tally).0.calls.len(), 64);
+        assert!(kept(0));
+    }
+
+    #[test]
     fn of_a_flood_of_calls_a_few_are_kept_each_in_a_slot_of_its_own() {
         let tally = Tally::default();
         let call = |route| Call { method: "GET", route: Some(route), client: Some(b"curl/8") };
