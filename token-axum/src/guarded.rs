@@ -5,7 +5,7 @@ use http::{Method, Request, Response};
 use token_core::Unguarded;
 use tower_service::Service;
 
-use crate::rejection::is_refusal;
+use crate::rejection::refusal_of;
 
 /// Asks each of these routes without a credential, and panics unless every one refuses with the 401 of a [`TokenLayer`](crate::TokenLayer)
 /// or of an extractor. For a host's own tests: a route that was added outside of the layer fails here, and not in production.
@@ -46,7 +46,7 @@ where
         };
         match answered {
             Ok(response) => {
-                unguarded.note(route.as_ref(), response.status().as_u16(), is_refusal(response.extensions()))
+                unguarded.note(route.as_ref(), response.status().as_u16(), refusal_of(response.extensions()).is_some())
             }
             Err(error) => unguarded.note_error(route.as_ref(), &error),
         }

@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::address::caller;
 use crate::call::{Called, call};
 use crate::lines::hide_credentials;
-use crate::rejection::{respond, take_refusal};
+use crate::rejection::{refusal_of, respond};
 
 /// Lets a request through to the services behind it only with a valid token.
 ///
@@ -351,9 +351,9 @@ where
                 }
                 StageProjection::Running { response, kept } => {
                     // Only looked at: an answer that is moved costs more than all that is to be seen in it.
-                    let mut polled = response.poll(context);
-                    if let Poll::Ready(outcome) = &mut polled {
-                        let refused = outcome.as_mut().ok().and_then(|done| take_refusal(done.extensions_mut()));
+                    let polled = response.poll(context);
+                    if let Poll::Ready(outcome) = &polled {
+                        let refused = outcome.as_ref().ok().and_then(|done| refusal_of(done.extensions()));
                         if let Some(KeptCall(kept)) = kept {
                             kept.refused = refused.is_some();
                         }

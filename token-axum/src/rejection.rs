@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum_core::response::{IntoResponse, Response};
 use http::{Extensions, HeaderName, HeaderValue, StatusCode};
@@ -31,7 +32,8 @@ enum Cause {
 impl Rejection {
     /// Of a request that a layer had let through.
     pub(crate) fn refused(tokens: &Tokens, token: &Verified, refusal: Refusal, called: Called) -> Rejection {
-        let used = Used { tokens: tokens.clone(), token: token.clone(), reason: refusal.reason(), called };
+        let (tokens_of, token, reason) = (tokens.clone(), token.clone(), refusal.reason());
+        let used = Used { tokens: tokens_of, token, reason, called, noted: AtomicBool::new(false) };
         Rejection::new(tokens, refusal, Refused(Some(Arc::new(used))))
     }
 
@@ -89,30 +91,28 @@ pub(crate) struct Used {
     token: Verified,
     reason: Reason,
     called: Called,
+    noted: AtomicBool,
 }
 
 /// On a response: it refuses the request, by an extractor if there is a use to be taken back. What a layer refuses it has noted itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Refused(Option<Arc<Used>>);
 
 impl Refused {
-    /// Takes the use back, and puts the call among those that were refused.
-    pub(crate) fn tally(self) {
-        if let Some(used) = self.0 {
+    /// Takes the use back, and puts the call among those that were refused: once, of however many layers, and of responses that are kept and
+    /// sent again.
+    pub(crate) fn tally(&self) {
+        if let Some(used) = &self.0
+            && !used.noted.swap(true, Ordering::Relaxed)
+        {
             used.tokens.tally_refused_use(&used.token, used.reason, &used.called.call());
         }
     }
 }
 
-/// Whether a response is a refusal of ours.
-pub(crate) fn is_refusal(extensions: &Extensions) -> bool {
-    extensions.get::<Refused>().is_some()
-}
-
-/// What a response says if it is a refusal of ours, made by an extractor or by another layer further in. It says so once that a use is to
-/// be taken back.
-pub(crate) fn take_refusal(extensions: &mut Extensions) -> Option<Refused> {
-    extensions.get_mut().map(std::mem::take)
+/// What a response says if it is a refusal of ours, made by an extractor or by another layer further in.
+pub(crate) fn refusal_of(extensions: &Extensions) -> Option<Refused> {
+    extensions.get().cloned()
 }
 
 pub(crate) fn respond<R: From<String>>(answer: Answer) -> http::Response<R> {

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use ::tower::{Layer, Service as _, ServiceExt, service_fn};
+use axum::extract::FromRequestParts;
 use axum::http::{Request, Response};
-use token_axum::{AnyToken, ClientAddress, TokenLayer};
+use axum::response::IntoResponse;
+use token_axum::{AnyToken, Authorized, ClientAddress, TokenLayer};
 use token_core::Reason;
 
-use crate::service::{ProjectsRead, Service, all, text};
+use crate::service::{ProjectsRead, ProjectsWrite, Service, all, text};
 
 /// Neither `Send` nor of any use: the layer leaves bodies alone.
 struct Upload(std::rc::Rc<str>);
@@ -105,6 +107,28 @@ async fn layers_of_two_services_verify_each_for_itself() {
     let app = TokenLayer::required(&one.tokens).layer(TokenLayer::required(&two.tokens).layer(inner));
     assert_eq!(app.oneshot(request(text(&minted))).await.unwrap().status(), 401);
     assert_eq!(one.uses(&minted.token).await, 1, "what the other refuses was let through by this one");
+}
+
+/// A cache behind the layer, say.
+#[tokio::test]
+async fn a_refusal_that_is_kept_and_sent_again_takes_back_one_use() {
+    let service = Service::start().await;
+    let reader = service.mint(all("projects:read")).await;
+    let kept = Arc::new(std::sync::OnceLock::new());
+    let inner = service_fn(move |request: Request<Upload>| {
+        let kept = Arc::clone(&kept);
+        async move {
+            let (mut parts, _) = request.into_parts();
+            let rejection = Authorized::<ProjectsWrite>::from_request_parts(&mut parts, &()).await.unwrap_err();
+            let parts = kept.get_or_init(|| rejection.into_response().into_parts().0);
+            Ok::<_, Infallible>(Response::from_parts(parts.clone(), String::new()))
+        }
+    });
+    let app = TokenLayer::required(&service.tokens).layer(inner);
+    for _ in 0..3 {
+        assert_eq!(app.clone().oneshot(request(text(&reader))).await.unwrap().status(), 403);
+    }
+    assert_eq!(service.uses(&reader.token).await, 2);
 }
 
 /// Must be polled ready before every call, as tower says; a clone of it is not ready.

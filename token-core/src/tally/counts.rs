@@ -130,8 +130,10 @@ impl Counts {
             entry.in_a_row += 1;
         } else {
             // The rest of this is for the few whose address changes.
-            let seen = Seen { first: entry.since, last: entry.at, uses: entry.in_a_row, refusals: 0 };
-            see(&mut self.sources, used.token, entry.address.unpacked(), seen, room);
+            if entry.in_a_row > 0 {
+                let seen = Seen { first: entry.since, last: entry.at, uses: entry.in_a_row, refusals: 0 };
+                see(&mut self.sources, used.token, entry.address.unpacked(), seen, room);
+            }
             (entry.address, entry.in_a_row, entry.since) = (used.address, 1, used.at);
         }
         entry.at = entry.at.max(used.at);

@@ -69,9 +69,12 @@ impl Tally {
 
     /// Takes a use back whose request was refused after all. What is stored already stays.
     pub(crate) fn take_back(&self, used: &Used<'_>) {
-        let taken = lock(self.counts.own()).take_back(used);
         // Where a request changes threads, another has counted it.
-        let _of_any = taken || self.counts.all().any(|counts| lock(counts).take_back(used));
+        for counts in std::iter::once(self.counts.own()).chain(self.counts.all()) {
+            if lock(counts).take_back(used) {
+                return;
+            }
+        }
     }
 
     /// A scope was exercised, for the first time since the token was read.
@@ -273,6 +276,12 @@ mod tests {
         let (all, _) = tally.take(&catalog);
         assert_eq!((all.uses.len(), all.sources.len()), (0, 0));
         assert_eq!(all.scopes.iter().map(|tally| tally.scope.as_str()).collect::<Vec<_>>(), ["projects:read"]);
+        // Nor where a use from elsewhere follows.
+        tally.used(&used);
+        tally.take_back(&used);
+        tally.used(&from("203.0.113.9", at(11)));
+        let networks: Vec<_> = take(&tally).0.sources.iter().map(|source| source.network.to_string()).collect();
+        assert_eq!(networks, ["203.0.113.0/24"]);
     }
 
     #[test]
