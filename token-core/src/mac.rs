@@ -13,7 +13,8 @@ use sha2::block_api::compress256;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-const BLOCK: usize = 64;
+/// What SHA-256 compresses at once (FIPS 180-4 §5.2.1), in bytes.
+pub(crate) const BLOCK: usize = 64;
 
 /// The longest message: what fits one block with its padding, a bit and a length of 8 bytes.
 const MESSAGE_MAX: usize = BLOCK - 9;
@@ -41,7 +42,7 @@ impl ShortMac {
         ShortMac { inner: after(0x36), outer: after(0x5c) }
     }
 
-    /// The inner hash of the message in a block that was begun as [`padding`] of its length. The block is wiped.
+    /// The inner hash of the message in a block with the [`padding`] of its length. The block is wiped.
     #[inline]
     pub(crate) fn inner(&self, block: &mut [u8; BLOCK]) -> InnerHash {
         let mut state = self.inner;

@@ -200,7 +200,7 @@ impl Snapshot {
     /// Whether the verifier is the right one, in time that depends on neither.
     #[inline(always)]
     pub(crate) fn is_of(&self, verifier: &[u8; VERIFIER_LEN], keyring: &Keyring) -> bool {
-        keyring.shows(&self.shown, verifier, self.token, self.generation)
+        keyring.shows(&self.shown, verifier, self.token)
     }
 
     pub(crate) fn expires_at(&self) -> Option<Time> {
