@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum_core::response::{IntoResponse, Response};
 use http::{Extensions, HeaderName, HeaderValue, StatusCode};
-use token_core::{Answer, CredentialError, Reason, Refusal, Tokens, Verified};
+use token_core::{Answer, CredentialError, Refusal, RefusedUse, Tokens, Verified};
 
 use crate::call::Called;
 
@@ -32,9 +31,8 @@ enum Cause {
 impl Rejection {
     /// Of a request that a layer had let through.
     pub(crate) fn refused(tokens: &Tokens, token: &Verified, refusal: Refusal, called: Called) -> Rejection {
-        let (tokens_of, token, reason) = (tokens.clone(), token.clone(), refusal.reason());
-        let used = Used { tokens: tokens_of, token, reason, called, noted: AtomicBool::new(false) };
-        Rejection::new(tokens, refusal, Refused(Some(Arc::new(used))))
+        let used = tokens.refused_use(token, &refusal);
+        Rejection::new(tokens, refusal, Refused(Some(Arc::new((used, called)))))
     }
 
     pub(crate) fn anonymous(tokens: &Tokens) -> Rejection {
@@ -84,28 +82,15 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// A use that was counted before its request was refused.
-#[derive(Debug)]
-pub(crate) struct Used {
-    tokens: Tokens,
-    token: Verified,
-    reason: Reason,
-    called: Called,
-    noted: AtomicBool,
-}
-
 /// On a response: it refuses the request, by an extractor if there is a use to be taken back. What a layer refuses it has noted itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Refused(Option<Arc<Used>>);
+pub(crate) struct Refused(Option<Arc<(RefusedUse, Called)>>);
 
 impl Refused {
-    /// Takes the use back, and puts the call among those that were refused: once, of however many layers, and of responses that are kept and
-    /// sent again.
+    /// Takes the use back, and puts the call among those that were refused.
     pub(crate) fn tally(&self) {
-        if let Some(used) = &self.0
-            && !used.noted.swap(true, Ordering::Relaxed)
-        {
-            used.tokens.tally_refused_use(&used.token, used.reason, &used.called.call());
+        if let Some((used, called)) = self.0.as_deref() {
+            used.tally(&called.call());
         }
     }
 }

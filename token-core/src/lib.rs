@@ -148,8 +148,8 @@ pub use seal::{BrokenSeal, Seal, Sealed};
 pub use secret::{Digest, Generation, Scheme, Secret, Selector, TokenText};
 pub use service::{
     Attention, Background, BuildError, Builder, Caller, Concern, ConcernKind, LastHour, Leaked, Listed, ListedOwner,
-    Manage, ManageError, Minted, NoKeyring, Overview, Rehearsal, Requirement, SourceSeen, TokenList, Tokens,
-    UsageDetail, Verified,
+    Manage, ManageError, Minted, NoKeyring, Overview, RefusedUse, Rehearsal, Requirement, SourceSeen, TokenList,
+    Tokens, UsageDetail, Verified,
 };
 pub use store::{Cursor, Delivery, Fault, Feed, ListFilter, ListQuery, Loaded, Page, Position, StoreError, TokenStore};
 pub use text::{ActorId, KeyId, OwnerId, ResourceId, TextError, TokenName};

@@ -12,6 +12,7 @@ mod manage;
 mod plan;
 mod read;
 mod refresh;
+mod refused_use;
 mod registry;
 mod tend;
 mod usage;
@@ -52,6 +53,7 @@ pub use manage::{Manage, Minted};
 pub(crate) use registry::ServiceId;
 
 pub use read::{Listed, ListedOwner, Rehearsal, TokenList};
+pub use refused_use::RefusedUse;
 pub use usage::{Attention, Concern, ConcernKind, LastHour, Overview, SourceSeen, UsageDetail};
 pub use verify::{Caller, Requirement, Verified};
 

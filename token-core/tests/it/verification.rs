@@ -282,6 +282,26 @@ async fn a_use_that_was_stored_before_its_request_was_refused_stays_beside_the_r
 }
 
 #[tokio::test]
+async fn of_a_refusal_that_is_met_again_and_again_one_use_is_taken_back() {
+    let world = World::new().await;
+    let minted = world.create(&["projects:read"]).await;
+    let verified = world.verify(&minted).await.unwrap();
+    for _ in 0..3 {
+        assert!(world.tokens.count_use(&verified, None), "the first calls are kept");
+    }
+    let refusal = world.tokens.require::<ProjectsWrite>(&verified).unwrap_err();
+    let used = world.tokens.refused_use(&verified, &refusal);
+    for _ in 0..2 {
+        used.tally(&token_core::Call { method: "POST", route: Some("/projects"), client: None });
+    }
+    world.tokens.flush().await.unwrap();
+    let usage = world.tokens.manage(&world.owner).usage(minted.token.id, token_core::Time::EPOCH).await.unwrap();
+    assert_eq!(usage.hours.iter().map(|hour| hour.count).collect::<Vec<_>>(), [2]);
+    let calls = world.tokens.manage(&world.owner).recent_calls(None, 10).await.unwrap();
+    assert_eq!(calls.iter().map(|call| call.refused).collect::<Vec<_>>(), [Some(Reason::InsufficientScope)]);
+}
+
+#[tokio::test]
 async fn uses_and_refusals_are_tallied_apart_from_the_request() {
     let world = World::new().await;
     let minted = world.create(&["projects:read"]).await;
