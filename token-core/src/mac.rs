@@ -72,10 +72,15 @@ impl InnerHash {
     /// Whether two are equal, in time that depends on neither.
     #[inline]
     pub(crate) fn ct_eq(&self, other: &InnerHash) -> bool {
-        // One word of all differences, so that the barrier of `subtle` is paid once.
-        let difference = self.0.iter().zip(other.0).fold(0, |all, (a, b)| all | (a ^ b));
-        difference.ct_eq(&0).into()
+        equal(self.0.into_iter().zip(other.0))
     }
+}
+
+/// Whether the words of each pair are equal, in time that depends on none of them. Their differences are folded into one word, so that the
+/// optimization barrier of `subtle` is paid once and not for each.
+#[inline]
+pub(crate) fn equal(pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    pairs.fold(0, |difference, (a, b)| difference | (a ^ b)).ct_eq(&0).into()
 }
 
 impl fmt::Debug for InnerHash {

@@ -4,10 +4,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::base62;
+use crate::mac::equal;
 use crate::random::{Random, RandomError};
 use crate::text::KeyId;
 use crate::token::TokenId;
@@ -161,17 +161,15 @@ impl Digest {
     }
 
     /// Whether two digests are equal, in time that depends on neither.
-    ///
-    /// The differences of four words are folded into one, so that the optimization barrier of `subtle` is paid
-    /// once and not for each of 32 bytes.
     #[must_use]
     pub fn ct_eq(&self, other: &Digest) -> bool {
-        let ((ours, []), (theirs, [])) = (self.0.as_chunks(), other.0.as_chunks()) else { return false };
-        let mut difference = 0_u64;
-        for (a, b) in ours.iter().zip(theirs) {
-            difference |= u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
-        }
-        difference.ct_eq(&0).into()
+        equal(self.words().zip(other.words()))
+    }
+
+    fn words(&self) -> impl Iterator<Item = u32> {
+        const { assert!(size_of::<Digest>().is_multiple_of(size_of::<u32>()), "all of a digest is compared") };
+        let (words, _none) = self.0.as_chunks();
+        words.iter().map(|word| u32::from_ne_bytes(*word))
     }
 }
 
@@ -253,4 +251,20 @@ pub struct Secret {
     pub digest: Digest,
     /// The master key whose digest subkey made the digest.
     pub key: KeyId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_that_differ_anywhere_are_not_equal() {
+        let digest = Digest::from_bytes([7; 32]);
+        assert!(digest.ct_eq(&Digest::from_bytes([7; 32])));
+        for bit in 0..256 {
+            let mut other = [7; 32];
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert!(!digest.ct_eq(&Digest::from_bytes(other)), "bit {bit}");
+        }
+    }
 }
