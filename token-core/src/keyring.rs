@@ -197,10 +197,12 @@ impl Keyring {
         self.keys[usize::from(shown.key.0)].inner_hash(verifier, token, &shown.ending).ct_eq(&shown.inner)
     }
 
-    /// Whether the secret still has the digest that something was shown of.
+    /// Whether the secret still has the digest that something was shown of, and the generation that it was made with: what was shown is
+    /// compared without looking at the row again.
     pub(crate) fn still_fits(&self, shown: &Shown, secret: &Secret) -> bool {
         let key = &self.keys[usize::from(shown.key.0)];
-        key.id == secret.key && key.digest_of(shown.inner).ct_eq(&secret.digest)
+        let same = key.id == secret.key && shown.ending == Ending::of(secret.generation);
+        same && key.digest_of(shown.inner).ct_eq(&secret.digest)
     }
 
     fn find(&self, id: &KeyId) -> Option<&Subkeys> {
@@ -288,7 +290,7 @@ pub(crate) struct Shown {
 
 /// How the message of a digest ends, in the block that it fits: with the generation, and the padding behind it. Kept, to be copied whole: a
 /// processor that loads in one piece what was just written in several waits for all of them, which is an eighth of a verification.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ending([u8; BLOCK - GENERATION]);
 
 /// Where the message of a digest has its token and its generation, behind its verifier, and where it ends.
@@ -412,6 +414,31 @@ mod tests {
             Keyring::from_env("TOKEN_CORE_NO_SUCH_VARIABLE").unwrap_err(),
             KeyringError::Variable("TOKEN_CORE_NO_SUCH_VARIABLE".into())
         );
+    }
+
+    #[test]
+    fn what_was_shown_fits_no_row_with_another_digest_generation_or_key() {
+        use crate::secret::{Scheme, Selector};
+
+        let keyring = Keyring::parse(&format!("k1:{KEY}")).unwrap();
+        let (verifier, token, generation) = ([b'7'; VERIFIER_LEN], TokenId::from_bytes([1; 16]), Generation::FIRST);
+        let secret = Secret {
+            selector: Selector::from_digits([b'0'; 16]),
+            token,
+            generation,
+            scheme: Scheme::HmacSha256,
+            digest: keyring.digest(&verifier, token, generation),
+            key: KeyId::new("k1").unwrap(),
+        };
+        let Verdict::Right(shown) = keyring.verify(&verifier, Some(&secret)) else { panic!("it is the right one") };
+        assert!(keyring.still_fits(&shown, &secret));
+        for other in [
+            Secret { generation: generation.next().unwrap(), ..secret.clone() },
+            Secret { digest: Digest::from_bytes([0; 32]), ..secret.clone() },
+            Secret { key: KeyId::new("k2").unwrap(), ..secret.clone() },
+        ] {
+            assert!(!keyring.still_fits(&shown, &other), "{other:?}");
+        }
     }
 
     #[test]
