@@ -66,6 +66,8 @@ impl Cache {
                 DefaultLifecycle::default(),
             ),
         };
+        // By a clock that may be behind, what looks younger is too old already.
+        let servable = max_staleness.saturating_sub(clock_lag);
         Cache {
             id: CACHES.fetch_add(1, Ordering::Relaxed) + 1,
             snapshots,
@@ -74,8 +76,8 @@ impl Cache {
             owners: Owners::default(),
             due: ConcurrentQueue::bounded(DUE_MAX.min(size)),
             max_staleness,
-            stale_at: Age::new(max_staleness.saturating_sub(clock_lag)),
-            refresh_at: Age::new(max_staleness / 2),
+            stale_at: Age::new(servable),
+            refresh_at: Age::new(servable / 2),
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use token_core::{
-    BuildError, Ceiling, Ceilings, Clock, Digest, Edit, Expiry, Fault, Keyring, ManageError, ManualClock, NewToken,
-    Overlap, OwnerId, Reading, Reason, Redigest, Replace, Rotation, Tallies, Time, TokenStore, Tokens,
+    BuildError, Builder, Ceiling, Ceilings, Clock, Digest, Edit, Expiry, Fault, Keyring, ManageError, ManualClock,
+    NewToken, Overlap, OwnerId, Reading, Reason, Redigest, Replace, Rotation, Tallies, Time, TokenStore, Tokens,
 };
 
 use crate::store::weathered;
@@ -135,19 +135,23 @@ impl Clock for Lagging {
 
 #[tokio::test]
 async fn what_a_clock_lags_by_is_taken_from_the_bound() {
-    let (memory, store) = weathered();
-    let clock = Arc::new(ManualClock::at(crate::world::start()));
-    clock.advance(minutes(1));
-    let lagging = Lagging(Arc::clone(&clock));
-    let here = World::with(Arc::clone(&store) as _, |builder| builder.clock(lagging)).await;
-    let elsewhere = World::elsewhere(memory as _).await;
-    let minted = here.create(&[]).await;
-    assert!(here.verify(&minted).await.is_ok());
-    elsewhere.tokens.manage(&elsewhere.owner).revoke(minted.token.id).await.unwrap();
-    clock.advance(MAX_STALENESS - seconds(1) - Duration::from_micros(1));
-    assert!(here.verify(&minted).await.is_ok(), "it can't know");
-    clock.advance(Duration::from_micros(1));
-    assert_eq!(here.verify(&minted).await.unwrap_err(), Reason::Revoked);
+    // Of the second, less than half is left.
+    for bound in [MAX_STALENESS, Duration::from_millis(1500)] {
+        let (memory, store) = weathered();
+        let clock = Arc::new(ManualClock::at(crate::world::start()));
+        clock.advance(minutes(1));
+        let lagging = Lagging(Arc::clone(&clock));
+        let choose = |builder: Builder<_>| builder.clock(lagging).max_staleness(bound);
+        let here = World::with(Arc::clone(&store) as _, choose).await;
+        let elsewhere = World::elsewhere(memory as _).await;
+        let minted = here.create(&[]).await;
+        assert!(here.verify(&minted).await.is_ok());
+        elsewhere.tokens.manage(&elsewhere.owner).revoke(minted.token.id).await.unwrap();
+        clock.advance(bound - seconds(1) - Duration::from_micros(1));
+        assert!(here.verify(&minted).await.is_ok(), "it can't know");
+        clock.advance(Duration::from_micros(1));
+        assert_eq!(here.verify(&minted).await.unwrap_err(), Reason::Revoked, "{bound:?}");
+    }
 }
 
 /// As on a machine that was suspended: the monotonic clock may have stood still with it.
