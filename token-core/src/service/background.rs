@@ -132,7 +132,7 @@ impl Tokens {
         }
         if !tallies.is_empty() {
             let mut unwritten = Unwritten { tally: &inner.tally, tallies };
-            let rules = watch.rules(inner).await.signals;
+            let rules = watch.rules(inner).await.unwrap_or_default().signals;
             match watch.woken(inner, &unwritten.tallies, &rules).await {
                 Ok(woken) => unwritten.tallies.signals.extend(woken),
                 Err(error) => {

@@ -26,7 +26,9 @@ impl Inner {
         if Time::MAX.since(now) < TEND_EVERY {
             return Ok(());
         }
-        let kept = self.flushing.lock().await.watch.rules(self).await.retention;
+        // How long things are kept is not guessed: what is deleted does not come back.
+        let Some(rules) = self.flushing.lock().await.watch.rules(self).await else { return Ok(()) };
+        let kept = rules.retention;
         let before = now.saturating_sub(kept.hours).day();
         for _ in 0..BATCHES {
             if self.store.fold(before, BATCH).await? == 0 {

@@ -94,20 +94,20 @@ impl Growth {
 }
 
 impl Watch {
-    /// The rules in force, read now and then.
-    pub(super) async fn rules(&mut self, inner: &Inner) -> UsageRules {
+    /// The rules in force, read now and then; those from before where they can't be read, and `None` if there are none.
+    pub(super) async fn rules(&mut self, inner: &Inner) -> Option<UsageRules> {
         let now = inner.clock.now();
         match &self.rules {
             // A clock that was set back does not make them last longer.
-            Some((read, rules)) if now >= *read && now.since(*read) < RULES_FOR => rules.clone(),
+            Some((read, rules)) if now >= *read && now.since(*read) < RULES_FOR => {}
             _ => match inner.policy_in_force().await {
-                Ok(policy) => self.rules.insert((now, policy.usage)).1.clone(),
+                Ok(policy) => self.rules = Some((now, policy.usage)),
                 Err(error) => {
                     tracing::warn!(error = %error, "the policy can't be read; usage is watched by the rules from before");
-                    self.rules.as_ref().map(|(_, rules)| rules.clone()).unwrap_or_default()
                 }
             },
         }
+        self.rules.as_ref().map(|(_, rules)| rules.clone())
     }
 
     /// Those that were read last: for every flush they are read before it is stored.

@@ -174,6 +174,17 @@ async fn nothing_is_forgotten_by_a_clock_at_the_end_of_time() {
     assert_eq!(asked(&store, Asked::Fold), 1);
 }
 
+/// The policy may ask for more to be kept than is kept without one.
+#[tokio::test]
+async fn nothing_is_forgotten_before_the_policy_was_read() {
+    let (world, store) = watched().await;
+    for tried in [Err(Fault::ConnectionLost), Ok(())] {
+        store.hook().failing.lock().unwrap().extend(tried.err().map(|_| Asked::Meta));
+        world.background.turn().await.unwrap();
+        assert_eq!(asked(&store, Asked::Fold), usize::from(tried.is_ok()), "{tried:?}");
+    }
+}
+
 /// A sink that takes nothing.
 struct Refusing;
 
