@@ -130,6 +130,25 @@ pub trait Clock: Send + Sync + 'static {
     }
 }
 
+/// When something happens that has a history: two times, which are one unless a clock was set back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// What spans are counted from. A clock that once was ahead lengthens none.
+    pub(crate) by_clock: Time,
+    /// What orders it among other things, and tells what is over: never before what came last.
+    pub(crate) in_order: Time,
+}
+
+impl Moment {
+    pub(crate) fn new(by_clock: Time) -> Moment {
+        Moment { by_clock, in_order: by_clock }
+    }
+
+    pub(crate) fn not_before(self, last: Time) -> Moment {
+        Moment { in_order: self.in_order.max(last), ..self }
+    }
+}
+
 /// What the two clocks show at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::clock::Time;
+use crate::clock::Moment;
 use crate::expiry::{Expiry, ExpiryError};
 use crate::network::Networks;
 use crate::policy::Policy;
@@ -56,7 +56,7 @@ pub struct Edit {
 
 impl Edit {
     /// The token after the edit, its revision and event aside.
-    pub(crate) fn apply(&self, token: &Token, policy: &Policy, now: Time) -> Result<Token, ExpiryError> {
+    pub(crate) fn apply(&self, token: &Token, policy: &Policy, edited: Moment) -> Result<Token, ExpiryError> {
         let mut next = token.clone();
         if let Some(name) = &self.name {
             next.name = name.clone();
@@ -68,7 +68,7 @@ impl Edit {
             next.networks = networks.clone();
         }
         if let Some(expiry) = self.expiry {
-            next.expires_at = expiry.resolve(policy, now)?;
+            next.expires_at = expiry.resolve(policy, edited)?;
         }
         Ok(next)
     }

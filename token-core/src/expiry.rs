@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Time;
+use crate::clock::{Moment, Time};
 use crate::policy::Policy;
 
 /// The end that someone gives a token.
@@ -39,7 +39,8 @@ pub enum ExpiryError {
 
 impl Expiry {
     /// The moment meant, checked against the policy. `None` is never.
-    pub(crate) fn resolve(self, policy: &Policy, now: Time) -> Result<Option<Time>, ExpiryError> {
+    pub(crate) fn resolve(self, policy: &Policy, given: Moment) -> Result<Option<Time>, ExpiryError> {
+        let now = given.by_clock;
         let max = policy.max_lifetime.unwrap_or_else(|| Time::MAX.since(now));
         let too_late = ExpiryError::TooLate { max };
         let at = match self {
@@ -48,7 +49,7 @@ impl Expiry {
             Expiry::At(at) => at,
             Expiry::After(span) => now.checked_add(span).ok_or_else(|| too_late.clone())?,
         };
-        if at <= now {
+        if at <= given.in_order {
             return Err(ExpiryError::NotInFuture);
         }
         if at.since(now) > max {
@@ -67,7 +68,8 @@ mod tests {
         let now = Time::from_micros(1_800_000_000_000_000).unwrap();
         let day = Duration::from_secs(86_400);
         let policy = Policy { max_lifetime: Some(30 * day), default_lifetime: day, ..Policy::default() };
-        let resolve = |expiry: Expiry| expiry.resolve(&policy, now);
+        let given = Moment::new(now);
+        let resolve = |expiry: Expiry| expiry.resolve(&policy, given);
         assert_eq!(resolve(Expiry::After(day)), Ok(now.checked_add(day)));
         assert_eq!(resolve(Expiry::After(30 * day)), Ok(now.checked_add(30 * day)));
         assert_eq!(resolve(Expiry::After(Duration::ZERO)), Err(ExpiryError::NotInFuture));
@@ -79,7 +81,23 @@ mod tests {
         assert_eq!(resolve(Expiry::At(Time::MAX)), late);
         assert_eq!(resolve(Expiry::Never), Err(ExpiryError::NeverNotAllowed));
         let free = Policy { max_lifetime: None, never_expires: true, ..Policy::default() };
-        assert_eq!(Expiry::Never.resolve(&free, now), Ok(None));
-        assert_eq!(Expiry::At(Time::MAX).resolve(&free, now), Ok(Some(Time::MAX)));
+        assert_eq!(Expiry::Never.resolve(&free, given), Ok(None));
+        assert_eq!(Expiry::At(Time::MAX).resolve(&free, given), Ok(Some(Time::MAX)));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_lengthens_no_life() {
+        let now = Time::from_micros(1_800_000_000_000_000).unwrap();
+        let day = Duration::from_secs(86_400);
+        let policy = Policy { max_lifetime: Some(30 * day), default_lifetime: day, ..Policy::default() };
+        let given = Moment::new(now).not_before(now.checked_add(20 * day).unwrap());
+        let resolve = |expiry: Expiry| expiry.resolve(&policy, given);
+        assert_eq!(resolve(Expiry::After(21 * day)), Ok(now.checked_add(21 * day)));
+        assert_eq!(resolve(Expiry::After(20 * day)), Err(ExpiryError::NotInFuture), "it would be over already");
+        assert_eq!(resolve(Expiry::After(31 * day)), Err(ExpiryError::TooLate { max: 30 * day }));
+        assert_eq!(
+            resolve(Expiry::At(now.checked_add(31 * day).unwrap())),
+            Err(ExpiryError::TooLate { max: 30 * day })
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Time;
+use crate::clock::{Moment, Time};
 use crate::expiry::{Expiry, ExpiryError};
 use crate::policy::Policy;
 use crate::token::{SecretRef, Superseded, Token};
@@ -93,17 +93,18 @@ impl Rotation {
         token: &Token,
         new: SecretRef,
         policy: &Policy,
-        now: Time,
+        rotated: Moment,
     ) -> Result<Token, RotationError> {
+        let now = rotated.in_order;
         let expires_at = match self.expiry {
             None => token.expires_at,
-            Some(expiry) => expiry.resolve(policy, now)?,
+            Some(expiry) => expiry.resolve(policy, rotated)?,
         };
         let not_past_expiry = |until: Time| expires_at.map_or(until, |expires| until.min(expires));
         let superseded = match (self.replace, token.overlap(now)) {
             (Replace::Current(_), Some(old)) => return Err(RotationError::TwoLive { until: old.until }),
             (Replace::Current(overlap), None) | (Replace::EndingSuperseded(overlap), _) => {
-                let until = now.checked_add(overlap.resolve(policy)?).unwrap_or(Time::MAX);
+                let until = rotated.by_clock.checked_add(overlap.resolve(policy)?).unwrap_or(Time::MAX);
                 Some(Superseded { secret: token.current, until: not_past_expiry(until) })
             }
             (Replace::EndingCurrent, old) => old.map(|old| Superseded { until: not_past_expiry(old.until), ..old }),

@@ -1,11 +1,11 @@
 //! A new value for a token, without an instant at which neither works.
 
 use token_core::{
-    ChangeId, Expiry, ExpiryError, Generation, ManageError, Minted, Overlap, Reason, Replace, Rotation, RotationError,
-    TokenState,
+    ChangeId, Edit, Expiry, ExpiryError, Generation, ManageError, Minted, Overlap, Reason, Replace, Rotation,
+    RotationError, TokenState,
 };
 
-use crate::world::{World, minutes};
+use crate::world::{World, minutes, name};
 
 fn rotation(replace: Replace) -> Rotation {
     Rotation { replace, expiry: None }
@@ -148,4 +148,25 @@ async fn a_rotation_that_is_sent_twice_is_one_rotation() {
     assert!(repeat.text.is_none(), "the text was in the first answer, and is not kept");
     assert_eq!(repeat.token, new.token);
     assert!(world.verify(&old).await.is_ok() && world.verify(&new).await.is_ok());
+}
+
+/// A node's clock was ahead for a while, and what it wrote then is later than what comes now.
+#[tokio::test]
+async fn a_clock_that_was_ahead_lengthens_no_overlap() {
+    let world = World::new().await;
+    let first = world.create(&[]).await;
+    let (now, month) = (world.now(), minutes(30 * 24 * 60));
+    world.clock.set_wall(now.checked_add(month).unwrap());
+    let manage = world.tokens.manage(&world.owner);
+    let renamed = Edit { name: Some(name("renamed")), ..Edit::default() };
+    manage.edit(first.token.id, &renamed).await.unwrap();
+    world.clock.set_wall(now);
+
+    let second = rotate(&world, &first, Replace::Current(Overlap::For(minutes(60)))).await.unwrap();
+    assert_eq!(second.token.superseded, None, "an hour from now is before what happened last");
+    assert_eq!(world.verify(&first).await.unwrap_err(), Reason::OverlapEnded);
+    assert!(world.verify(&second).await.is_ok());
+    let later = Edit { expiry: Some(Expiry::After(2 * month)), ..Edit::default() };
+    let edited = manage.edit(first.token.id, &later).await.unwrap();
+    assert_eq!(edited.expires_at, now.checked_add(2 * month));
 }

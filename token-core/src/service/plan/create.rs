@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::actor::Reach;
 use crate::change::{OwnerGuard, Write};
+use crate::clock::Moment;
 use crate::edit::NewToken;
 use crate::event::{Event, EventDetail, EventHead};
 use crate::expiry::Expiry;
@@ -40,7 +41,7 @@ impl Operation for Create<'_> {
         manage.check_new_grants(owner, &request.grants).await?;
         let policy = inner.policy_in_force().await?;
         let expiry = request.expiry.unwrap_or(Expiry::After(policy.default_lifetime));
-        let expires_at = expiry.resolve(&policy, now)?;
+        let expires_at = expiry.resolve(&policy, Moment::new(now))?;
         let owner_guard = match manage.known_owner(owner).await? {
             None => OwnerGuard::New(Sealed::new(Owner::new(owner.clone()), &inner.keyring)),
             Some(stored) => {

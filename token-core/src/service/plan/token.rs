@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::change::{LongerLife, Standing, Write};
-use crate::clock::Time;
+use crate::clock::{Moment, Time};
 use crate::edit::Edit;
 use crate::event::{Event, EventDetail, Subject};
 use crate::rotation::{Rotation, end_overlap};
@@ -50,8 +50,8 @@ impl Operation for ChangeToken<'_> {
         manage.check_revision(token.revision)?;
         let taken = attempt.number_is_taken(&Expected::Revision(token.revision));
         token.head = inner.head_to_extend(token.head, seal, taken, attempt.now)?;
-        // Times that order things never go back, whatever the clock does.
-        let now = attempt.now.max(token.head.at);
+        let moment = Moment::new(attempt.now).not_before(token.head.at);
+        let now = moment.in_order;
         let must_be_live = || match token.state(now) {
             TokenState::Live => Ok(()),
             dead => Err(ManageError::NotLive(dead)),
@@ -63,7 +63,7 @@ impl Operation for ChangeToken<'_> {
                 seal?;
                 must_be_live()?;
                 manage.check_active(&token.owner).await?;
-                let next = edit.apply(&token, &inner.policy_in_force().await?, now)?;
+                let next = edit.apply(&token, &inner.policy_in_force().await?, moment)?;
                 match &edit.grants {
                     Some(grants) => manage.check_new_grants(&token.owner, grants).await?,
                     None => manage.check_held_grants(&next.grants)?,
@@ -82,7 +82,7 @@ impl Operation for ChangeToken<'_> {
                 let generation = token.current.generation.next().ok_or(ManageError::Contention)?;
                 let (text, secret) = inner.mint(token.id, generation)?;
                 let new = SecretRef { generation, selector: secret.selector };
-                let next = rotation.apply(&token, new, &inner.policy_in_force().await?, now)?;
+                let next = rotation.apply(&token, new, &inner.policy_in_force().await?, moment)?;
                 let detail =
                     EventDetail::Rotated { secret: new, superseded: next.superseded, expires_at: next.expires_at };
                 (next, detail, Some((text, secret)))
@@ -119,7 +119,7 @@ impl Operation for ChangeToken<'_> {
         let (token, event) = manage.next(next, now, &detail)?;
         let (text, secret) = secret.unzip();
         let longer = if outlives(token.expires_at, expired_at) {
-            Some(LongerLife { cap: inner.policy_in_force().await?.live_tokens_per_owner, now })
+            Some(LongerLife { cap: inner.policy_in_force().await?.live_tokens_per_owner, now: moment.by_clock })
         } else {
             None
         };
