@@ -11,7 +11,7 @@ use std::time::Duration;
 use concurrent_queue::ConcurrentQueue;
 use foldhash::fast::RandomState;
 use quick_cache::sync::DefaultLifecycle;
-use quick_cache::{OptionsBuilder, UnitWeighter};
+use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::clock::Reading;
 use crate::event::Subject;
@@ -33,7 +33,7 @@ const DUE_MAX: usize = 16_384;
 pub(crate) struct Cache {
     /// Which one it is, where a thread keeps what is of several. Never 0.
     id: u64,
-    snapshots: quick_cache::sync::Cache<Selector, Shared, UnitWeighter, RandomState>,
+    snapshots: quick_cache::sync::Cache<Selector, Shared, Weight, RandomState>,
     marks: Marks,
     hasher: RandomState,
     owners: Owners,
@@ -44,16 +44,30 @@ pub(crate) struct Cache {
     refresh_at: Age,
 }
 
+/// What a snapshot counts for: more than one where a token names many resources, as whoever makes it likes.
+#[derive(Debug, Clone)]
+struct Weight {
+    /// Nothing is too large to be kept, or each request for it would ask the store.
+    max: u64,
+}
+
+impl Weighter<Selector, Shared> for Weight {
+    fn weight(&self, _: &Selector, snapshot: &Shared) -> u64 {
+        snapshot.weight().min(self.max)
+    }
+}
+
 impl Cache {
     /// `clock_lag` is what the clock that ages are judged by may be behind.
     pub(crate) fn new(size: usize, max_staleness: Duration, clock_lag: Duration) -> Cache {
         static CACHES: AtomicU64 = AtomicU64::new(0);
         let size = size.max(1);
+        let weight = Weight { max: (size as u64 / 16).max(1) };
         let options = OptionsBuilder::new().estimated_items_capacity(size).weight_capacity(size as u64).build();
         let snapshots = match options {
             Ok(options) => quick_cache::sync::Cache::with_options(
                 options,
-                UnitWeighter,
+                weight.clone(),
                 RandomState::default(),
                 DefaultLifecycle::default(),
             ),
@@ -61,7 +75,7 @@ impl Cache {
             Err(_) => quick_cache::sync::Cache::with(
                 size,
                 size as u64,
-                UnitWeighter,
+                weight,
                 RandomState::default(),
                 DefaultLifecycle::default(),
             ),

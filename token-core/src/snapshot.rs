@@ -203,6 +203,12 @@ impl Snapshot {
         keyring.shows(&self.shown, verifier, self.token)
     }
 
+    /// What it takes in memory, by how many snapshots take as much that name no resources.
+    pub(crate) fn weight(&self) -> u64 {
+        // Some 400 bytes each.
+        1 + self.rights.bytes_of_resources() as u64 / 400
+    }
+
     pub(crate) fn expires_at(&self) -> Option<Time> {
         self.expires.time()
     }

@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Error, SeqAccess, Visitor};
@@ -48,10 +49,9 @@ pub enum Resources {
     Only(ResourceSet),
 }
 
-/// A non-empty set of at most 1,000 resources.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct ResourceSet(BTreeSet<ResourceId>);
+/// A non-empty set of at most 1,000 resources. Clones are the same set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceSet(Arc<BTreeSet<ResourceId>>);
 
 /// Why grants are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +78,7 @@ impl ResourceSet {
     /// [`GrantError`] if there are none, or more than 1,000 in 32 KiB.
     pub fn new(resources: impl IntoIterator<Item = ResourceId>) -> Result<ResourceSet, GrantError> {
         let set: BTreeSet<ResourceId> = resources.into_iter().collect();
-        let set = ResourceSet(set);
+        let set = ResourceSet(Arc::new(set));
         match set.0.len() {
             0 => Err(GrantError::NoResources),
             1..=RESOURCES_MAX if set.bytes() <= BYTES_MAX => Ok(set),
@@ -97,16 +97,24 @@ impl ResourceSet {
         self.0.iter()
     }
 
-    fn bytes(&self) -> usize {
+    /// Of the ids alone.
+    pub(super) fn bytes(&self) -> usize {
         self.0.iter().map(|resource| resource.as_str().len()).sum()
     }
 
-    pub(super) fn as_set(&self) -> &BTreeSet<ResourceId> {
-        &self.0
+    pub(super) fn from_set(set: BTreeSet<ResourceId>) -> Option<ResourceSet> {
+        (!set.is_empty()).then(|| ResourceSet(Arc::new(set)))
     }
 
-    pub(super) fn from_set(set: BTreeSet<ResourceId>) -> Option<ResourceSet> {
-        (!set.is_empty()).then_some(ResourceSet(set))
+    /// Whether it is in the same memory.
+    pub(super) fn is_same(&self, other: &ResourceSet) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Serialize for ResourceSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().serialize(serializer)
     }
 }
 

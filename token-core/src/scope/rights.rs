@@ -1,11 +1,14 @@
 //! Rights: grants compiled against the catalog, for fast and exact answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::text::ResourceId;
 
 use super::catalog::{Catalog, ScopeIndex, ScopeSet};
 use super::grant::{Grants, ResourceSet, Resources, ScopeName};
+
+/// What an id takes besides its text: its place in a set, and what an allocation has in front of it.
+const RESOURCE: usize = 48;
 
 /// The most that someone may do: what a host says of an owner or of an actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +24,32 @@ pub enum Ceiling {
 /// Two questions are asked of rights, and they are two functions: [`Rights::allows`] says whether they allow an
 /// action, [`Rights::contain`] whether they are at least as wide as other rights. A scope that the catalog no
 /// longer declares allows nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Rights {
     /// Allowed on every resource.
     everywhere: ScopeSet,
-    /// Allowed on some resources only. Never holds a scope that is allowed everywhere.
-    limited: BTreeMap<ScopeIndex, BTreeSet<ResourceId>>,
+    /// Allowed on some resources only: on one at least. Never holds a scope that is allowed everywhere.
+    limited: BTreeMap<ScopeIndex, Limits>,
+}
+
+/// Where a scope is allowed: on what is in one set at least of each group. The sets are those that were granted, however many scopes a
+/// grant implies and whatever ceiling it is under: a copy for each scope would be of any size that a token's maker likes.
+#[derive(Debug, Clone)]
+struct Limits(Vec<Vec<ResourceSet>>);
+
+impl Limits {
+    fn allow(&self, resource: &str) -> bool {
+        self.0.iter().all(|group| group.iter().any(|set| set.holds(resource)))
+    }
+
+    fn resources(&self) -> impl Iterator<Item = &ResourceId> {
+        let first = self.0.first().into_iter().flatten().flat_map(ResourceSet::iter);
+        first.filter(|resource| self.allow(resource.as_str()))
+    }
+
+    fn and(&self, other: &Limits) -> Limits {
+        Limits(self.0.iter().chain(&other.0).cloned().collect())
+    }
 }
 
 impl Rights {
@@ -38,7 +61,8 @@ impl Rights {
                 Resources::All => rights.everywhere = rights.everywhere.union(catalog.closure(index)),
                 Resources::Only(set) => {
                     for implied in catalog.closure(index).iter() {
-                        rights.limited.entry(implied).or_default().extend(set.as_set().iter().cloned());
+                        let limits = rights.limited.entry(implied).or_insert_with(|| Limits(vec![Vec::new()]));
+                        limits.0.iter_mut().for_each(|group| group.push(set.clone()));
                     }
                 }
             }
@@ -62,7 +86,7 @@ impl Rights {
 
     /// Whether the scope is allowed on this resource.
     pub(crate) fn allows(&self, scope: ScopeIndex, resource: &str) -> bool {
-        self.everywhere.holds(scope) || self.limited.get(&scope).is_some_and(|set| set.contains(resource))
+        self.everywhere.holds(scope) || self.limited.get(&scope).is_some_and(|limits| limits.allow(resource))
     }
 
     /// The resources that the scope is allowed on; `None` if there are none.
@@ -70,7 +94,8 @@ impl Rights {
         if self.everywhere.holds(scope) {
             return Some(Resources::All);
         }
-        self.limited.get(&scope).and_then(|set| ResourceSet::from_set(set.clone())).map(Resources::Only)
+        let limits = self.limited.get(&scope)?;
+        ResourceSet::from_set(limits.resources().cloned().collect()).map(Resources::Only)
     }
 
     /// Whether everything that `other` allows is allowed by these rights too.
@@ -83,7 +108,8 @@ impl Rights {
         let everywhere = other.everywhere.iter().filter(|scope| !self.everywhere.holds(*scope));
         let limited = other.limited.iter().filter(|(scope, wanted)| {
             let held = self.limited.get(scope);
-            !self.everywhere.holds(**scope) && !held.is_some_and(|held| wanted.is_subset(held))
+            let all = |held: &Limits| wanted.resources().all(|resource| held.allow(resource.as_str()));
+            !self.everywhere.holds(**scope) && !held.is_some_and(all)
         });
         everywhere.chain(limited.map(|(scope, _)| *scope))
     }
@@ -98,17 +124,28 @@ impl Rights {
         let everywhere = self.everywhere.intersection(other.everywhere);
         let mut limited = BTreeMap::new();
         for scope in self.limited.keys().chain(other.limited.keys()) {
-            let set = match (self.limited.get(scope), other.limited.get(scope)) {
-                (Some(a), Some(b)) => a.intersection(b).cloned().collect(),
+            let limits = match (self.limited.get(scope), other.limited.get(scope)) {
+                (Some(a), Some(b)) => a.and(b),
                 (Some(a), None) if other.everywhere.holds(*scope) => a.clone(),
                 (None, Some(b)) if self.everywhere.holds(*scope) => b.clone(),
-                _ => BTreeSet::new(),
+                _ => continue,
             };
-            if !set.is_empty() {
-                limited.insert(*scope, set);
+            if limits.resources().next().is_some() {
+                limited.insert(*scope, limits);
             }
         }
         Rights { everywhere, limited }
+    }
+
+    /// About how much memory the resources take that they name.
+    pub(crate) fn bytes_of_resources(&self) -> usize {
+        let mut sets: Vec<&ResourceSet> = Vec::new();
+        for set in self.limited.values().flat_map(|limits| limits.0.iter().flatten()) {
+            if !sets.iter().any(|known| known.is_same(set)) {
+                sets.push(set);
+            }
+        }
+        sets.iter().map(|set| set.bytes() + set.iter().len() * RESOURCE).sum()
     }
 }
 
@@ -176,6 +213,26 @@ mod tests {
             prop_assert_eq!(table(&both, &catalog), expected);
             prop_assert!(a.contain(&both) && b.contain(&both));
         }
+    }
+
+    #[test]
+    fn however_many_scopes_a_grant_implies_its_resources_are_kept_once() {
+        let catalog = catalog();
+        let only = |scope: &str, ids: &[&str]| Grant {
+            scope: ScopeName::new(scope).unwrap(),
+            resources: Resources::Only(ResourceSet::new(ids.iter().map(|id| ResourceId::new(*id).unwrap())).unwrap()),
+        };
+        let rights = |grants: &[Grant]| Rights::of(&Grants::new(grants.to_vec()).unwrap(), &catalog);
+        let one = rights(&[only("a:read", &["x", "y"])]);
+        let every = rights(&[only("*:*", &["x", "y"])]);
+        assert_eq!(every.limited.len(), NAMES.len());
+        assert_eq!(every.bytes_of_resources(), one.bytes_of_resources());
+        // Nor are they copied where grants meet, or under a ceiling.
+        let meeting = rights(&[only("*:*", &["x", "y"]), only("a:*", &["z"])]);
+        assert_eq!(meeting.bytes_of_resources(), one.bytes_of_resources() / 2 * 3);
+        let under = every.intersection(&meeting);
+        assert_eq!(under.bytes_of_resources(), every.bytes_of_resources() + meeting.bytes_of_resources());
+        assert_eq!(Rights::default().bytes_of_resources(), 0);
     }
 
     #[test]

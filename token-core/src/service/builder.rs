@@ -206,7 +206,8 @@ impl<K> Builder<K> {
         self
     }
 
-    /// How many snapshots of verified tokens are kept in memory, at most; at least 1. 100,000 if it is not chosen.
+    /// How many snapshots of verified tokens are kept in memory, at most; at least 1. 100,000 if it is not chosen. A token that names
+    /// resources counts for as many as take the same memory.
     pub fn cache_size(mut self, snapshots: usize) -> Self {
         self.choices.cache_size = snapshots;
         self

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use token_core::{
-    BuildError, Builder, Ceiling, Ceilings, Clock, Digest, Edit, Expiry, Fault, Keyring, ManageError, ManualClock,
-    NewToken, Overlap, OwnerId, Reading, Reason, Redigest, Replace, Rotation, Tallies, Time, TokenStore, Tokens,
+    BuildError, Builder, Ceiling, Ceilings, Clock, Digest, Edit, Expiry, Fault, Grant, Grants, Keyring, ManageError,
+    ManualClock, NewToken, Overlap, OwnerId, Reading, Reason, Redigest, Replace, ResourceId, ResourceSet, Resources,
+    Rotation, ScopeName, Tallies, Time, TokenStore, Tokens,
 };
 
 use crate::store::weathered;
@@ -356,6 +357,28 @@ async fn the_cache_holds_no_more_than_it_may() {
     for token in &minted {
         assert!(world.verify(token).await.is_ok());
     }
+}
+
+/// Or memory would be whoever makes tokens likes.
+#[tokio::test]
+async fn a_token_that_names_many_resources_counts_for_what_it_takes() {
+    let (_, store) = weathered();
+    let world = World::with(Arc::clone(&store) as _, |builder| builder.cache_size(320)).await;
+    let ids = (0..1000).map(|number| ResourceId::new(format!("{number}")).unwrap());
+    let resources = Resources::Only(ResourceSet::new(ids).unwrap());
+    let large = Grants::new([Grant { scope: ScopeName::new("billing:*").unwrap(), resources }]).unwrap();
+    let (mut minted, mut kept) = (Vec::new(), Vec::new());
+    for grants in [large, grants(&["projects:read"])] {
+        minted.clear();
+        for _ in 0..40 {
+            minted.push(
+                world.tokens.manage(&world.owner).create(&NewToken::new(name("one"), grants.clone())).await.unwrap(),
+            );
+            assert!(world.verify(minted.last().unwrap()).await.is_ok());
+        }
+        kept.push(minted.iter().filter(|token| world.cached(token).is_some()).count());
+    }
+    assert!((1..=16).contains(&kept[0]) && kept[1] == 40, "{kept:?} are kept");
 }
 
 #[tokio::test]
