@@ -23,7 +23,7 @@ use super::follow::{Follower, Told};
 use super::watch::Watch;
 use super::{Inner, Tokens};
 
-/// How often usage is flushed, and how long a change may wait to be noticed.
+/// How often usage is flushed unless there is much of it, and how long a change may wait to be noticed.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the feed is left alone when it told of nothing, and when it failed.
 const FEED_PAUSE: Duration = Duration::from_millis(10);
@@ -237,7 +237,12 @@ impl Worker {
     async fn keep_flushing(&self) {
         loop {
             report(self.tokens.flush().await);
-            Delay::new(INTERVAL).await;
+            let mut interval = pin!(Delay::new(INTERVAL));
+            poll_fn(|context| match self.tokens.0.tally.poll_filling(context) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => interval.as_mut().poll(context),
+            })
+            .await;
         }
     }
 

@@ -6,6 +6,7 @@ mod counts;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use crate::by_thread::ByThread;
 use crate::scope::{Catalog, ScopeIndex};
@@ -19,6 +20,9 @@ pub(crate) use counts::{Refused, Used};
 
 /// Entries of each kind between two flushes. Overload drops counts, never requests.
 const ENTRIES_MAX: usize = 100_000;
+
+/// With so many of one kind the next flush is not waited for.
+const ENTRIES_MANY: usize = ENTRIES_MAX / 2;
 
 /// What a thread's maps may hold and be emptied where they are, so that what is counted again after a flush is counted without
 /// allocating.
@@ -41,17 +45,30 @@ struct Room {
     refusals: AtomicUsize,
     sources: AtomicUsize,
     dropped: AtomicU64,
+    /// Who flushes, and waits for its time.
+    flush: Mutex<Option<Waker>>,
 }
 
 impl Room {
     /// Whether there is room for one more entry; its counts are dropped if not.
     fn admit(&self, entries: &AtomicUsize, count: u64) -> bool {
-        let room = entries.fetch_add(1, Ordering::Relaxed) < ENTRIES_MAX;
+        let before = entries.fetch_add(1, Ordering::Relaxed);
+        if before + 1 == ENTRIES_MANY
+            && let Some(flush) = lock(&self.flush).take()
+        {
+            flush.wake();
+        }
+        let room = before < ENTRIES_MAX;
         if !room {
             entries.fetch_sub(1, Ordering::Relaxed);
             self.dropped.fetch_add(count, Ordering::Relaxed);
         }
         room
+    }
+
+    fn is_filling(&self) -> bool {
+        let many = |entries: &AtomicUsize| entries.load(Ordering::Relaxed) >= ENTRIES_MANY;
+        many(&self.uses) || many(&self.refusals) || many(&self.sources)
     }
 }
 
@@ -96,6 +113,13 @@ impl Tally {
         if redigests.len() < ENTRIES_MAX {
             redigests.insert(redigest.selector, redigest);
         }
+    }
+
+    /// Ready when so much was counted that it had better be stored now.
+    pub(crate) fn poll_filling(&self, context: &Context<'_>) -> Poll<()> {
+        // Left before it is looked: what comes in between wakes.
+        *lock(&self.room.flush) = Some(context.waker().clone());
+        if self.room.is_filling() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Takes everything counted so far, sorted, and how many counts were dropped.

@@ -1,13 +1,16 @@
 //! What the background asks of stored usage, and what it does to it.
 
 use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 
 use async_trait::async_trait;
 use token_core::testing::{Call as Asked, Hook, HookedStore};
 use token_core::{
     AuditSink, Call, Caller, Credential, Event, Fault, ManageError, MemoryStore, Minted, Policy, PolicyError,
-    Retention, SignalKind, StoreError, Time, TokenStore, UsageRules, Whose,
+    Retention, SignalKind, StoreError, Time, TokenStore, Tokens, UsageRules, Whose,
 };
 
 use crate::world::{World, minutes, seconds, text};
@@ -52,9 +55,13 @@ async fn used_from(world: &World, minted: &Minted, address: &str) {
 
 /// Used, and not flushed yet.
 async fn use_from(world: &World, minted: &Minted, address: IpAddr) {
+    use_of(&world.tokens, minted, address).await;
+}
+
+async fn use_of(tokens: &Tokens, minted: &Minted, address: IpAddr) {
     let credential = Credential::Borrowed(text(minted).as_bytes());
-    let verified = world.tokens.authenticate(Ok(credential), Caller::at(address)).await.unwrap();
-    world.tokens.tally_use(&verified, &Call::default());
+    let verified = tokens.authenticate(Ok(credential), Caller::at(address)).await.unwrap();
+    tokens.tally_use(&verified, &Call::default());
 }
 
 async fn signals(store: &dyn TokenStore, kind: SignalKind) -> Vec<String> {
@@ -159,6 +166,41 @@ async fn a_network_is_new_by_the_first_of_all_and_not_by_the_first_that_is_shown
     let shown = manage.usage_detail(minted.token.id).await.unwrap().sources;
     assert_eq!(shown.len(), 100);
     assert!(shown.iter().all(|seen| seen.is_new));
+}
+
+/// Whether it was woken.
+#[derive(Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn usage_that_comes_in_masses_is_stored_before_its_time_and_none_of_it_is_dropped() {
+    let (world, store) = watched().await;
+    let minted = world.create(&["projects:read"]).await;
+    let (tokens, mut background) = (world.tokens, pin!(world.background));
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut context = Context::from_waker(&waker);
+    assert!(background.as_mut().poll(&mut context).is_pending());
+    asked(&store, Asked::Record);
+
+    // A network counts once another follows it.
+    let from = |number: u16| IpAddr::from([10, number.to_be_bytes()[0], number.to_be_bytes()[1], 1]);
+    for number in 0..50_000 {
+        use_of(&tokens, &minted, from(number)).await;
+    }
+    bell.0.store(false, Ordering::SeqCst);
+    use_of(&tokens, &minted, from(50_000)).await;
+    assert!(bell.0.load(Ordering::SeqCst), "at half of what there is room for");
+    assert!(background.as_mut().poll(&mut context).is_pending());
+    assert!(asked(&store, Asked::Record) >= 1);
+    let stored = store.usage(minted.token.id, Time::EPOCH).await.unwrap();
+    assert_eq!(stored.hours.iter().map(|hour| hour.count).sum::<u64>(), 50_001);
 }
 
 /// A clock that can't be believed reads as the end of time, by which all usage would be old.
