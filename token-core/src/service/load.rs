@@ -12,7 +12,7 @@ use crate::keyring::{Shown, Verdict};
 use crate::loads::Turn;
 use crate::near::Held;
 use crate::network::Packed;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Class, Reason, Refusal};
 use crate::scope::Rights;
 use crate::secret::Selector;
 use crate::snapshot::{Dated, Making, Shared, Snapshot};
@@ -71,6 +71,8 @@ impl Tokens {
             }
             Err(reason) => {
                 let address = Packed::new(caller.address);
+                // What the store or the host is to blame for says nothing about the token.
+                let proven = proven && reason.class() != Class::Unavailable;
                 Err(self.refused_token(reason, Presented { token, at: now.wall, address, proven }, None))
             }
         }

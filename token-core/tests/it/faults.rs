@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use token_core::testing::{Call, Hook, HookedStore};
 use token_core::{
     Ceiling, Ceilings, ChangeId, Class, Fault, History, ListFilter, ManageError, MemoryStore, OwnerId, Position,
-    Reason, Rotation, StoreError, Subject,
+    Reason, Rotation, StoreError, Subject, Time, TokenStore,
 };
 
 use crate::world::{World, request};
@@ -146,6 +146,10 @@ async fn a_hook_that_fails_or_panics_allows_nothing() {
         let minted = World::on(Arc::clone(&store) as _).await.create(&[]).await;
         let world = World::with(Arc::clone(&store) as _, |builder| builder.ceilings(hook)).await;
         assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::CeilingUnavailable);
+        // What the host is to blame for is no refusal of the token.
+        world.tokens.flush().await.unwrap();
+        let usage = store.usage(minted.token.id, Time::EPOCH).await.unwrap();
+        assert!(usage.refusals.is_empty(), "{:?}", usage.refusals);
         // Whoever does not know the secret is not told, by a 503, that there is such a token.
         let wrong = token_core::testing::with_wrong_verifier(crate::world::text(&minted));
         assert_eq!(world.present(&wrong).await.unwrap_err(), Reason::WrongVerifier);
