@@ -9,7 +9,7 @@ use crate::refusal::Reason;
 use crate::scope::{Ceiling, Grants};
 use crate::seal::BrokenSeal;
 use crate::secret::Selector;
-use crate::store::{Fault, Loaded};
+use crate::store::{Fault, Loaded, StoreError};
 use crate::text::{ActorId, OwnerId};
 use crate::token::{SecretRef, SecretState, TokenId};
 
@@ -102,23 +102,9 @@ impl Inner {
         if selectors.is_empty() {
             return Ok((HashMap::new(), None));
         }
-        let mut failed = None;
-        let loaded = match self.store.load(selectors).await {
-            Ok(loaded) => loaded,
-            Err(error) if error.fault() == Fault::Corrupt => {
-                let mut readable = Vec::new();
-                for selector in selectors {
-                    match self.store.load(&[*selector]).await {
-                        Ok(loaded) => readable.extend(loaded),
-                        Err(error) if error.fault() == Fault::Corrupt => failed = Some(error.into()),
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                readable
-            }
-            Err(error) => return Err(error.into()),
-        };
-        Ok((loaded.into_iter().map(|loaded| (loaded.secret.selector, loaded)).collect(), failed))
+        let (loaded, unreadable) = self.load_readable(selectors, "leak").await?;
+        let failed = (!unreadable.is_empty()).then(|| StoreError::from(Fault::Corrupt).into());
+        Ok((loaded, failed))
     }
 
     /// Whose token a text is, if it verifies in full.
