@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use token_core::testing::{Call, Hook, HookedStore};
 use token_core::{
     BuildError, Builder, Ceiling, Ceilings, Clock, Digest, Edit, Expiry, Fault, Grant, Grants, Keyring, ManageError,
-    ManualClock, NewToken, Overlap, OwnerId, Reading, Reason, Redigest, Replace, ResourceId, ResourceSet, Resources,
-    Rotation, ScopeName, Tallies, Time, TokenStore, Tokens,
+    ManualClock, MemoryStore, Minted, NewToken, Overlap, OwnerId, Reading, Reason, Redigest, Replace, ResourceId,
+    ResourceSet, Resources, Rotation, ScopeName, StoreError, Tallies, Time, TokenStore, Tokens,
 };
+
+use tokio::sync::Notify;
 
 use crate::store::weathered;
 use crate::world::{KEYS, MAX_STALENESS, ProjectsRead, World, grants, minutes, name, request, seconds, text};
@@ -283,15 +286,15 @@ async fn a_change_whose_outcome_is_unknown_is_looked_up() {
     struct Lossy;
 
     #[async_trait]
-    impl token_core::testing::Hook for Lossy {
-        async fn after(&self, call: token_core::testing::Call) -> Result<(), token_core::StoreError> {
-            if call == token_core::testing::Call::Commit { Err(Fault::OutcomeUnknown.into()) } else { Ok(()) }
+    impl Hook for Lossy {
+        async fn after(&self, call: Call) -> Result<(), StoreError> {
+            if call == Call::Commit { Err(Fault::OutcomeUnknown.into()) } else { Ok(()) }
         }
     }
 
     let (memory, _) = weathered();
     let minted = World::elsewhere(Arc::clone(&memory) as _).await.create(&[]).await;
-    let world = World::on(Arc::new(token_core::testing::HookedStore::hooked(memory, Lossy))).await;
+    let world = World::on(Arc::new(HookedStore::hooked(memory, Lossy))).await;
     assert!(world.verify(&minted).await.is_ok());
     let unknown = world.tokens.manage(&world.owner).revoke(minted.token.id).await;
     assert!(matches!(unknown, Err(ManageError::OutcomeUnknown { .. })));
@@ -400,4 +403,61 @@ async fn a_bound_that_a_clock_lags_by_is_refused() {
         let built = builder.clock(clock).max_staleness(bound).build().await;
         assert_eq!(!matches!(built, Err(BuildError::MaxStaleness)), fits, "{bound:?}");
     }
+}
+
+/// Answers of loads that wait on their way.
+#[derive(Default)]
+struct Slow {
+    holds: AtomicBool,
+    held: Notify,
+    go: Notify,
+}
+
+#[async_trait]
+impl Hook for Slow {
+    async fn after(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::Load && self.holds.swap(false, Ordering::SeqCst) {
+            self.held.notify_one();
+            self.go.notified().await;
+        }
+        Ok(())
+    }
+}
+
+/// A service with a token that is due to be refreshed; then a refresh, which holds what was read before all of this was done.
+async fn refreshed_meanwhile(meanwhile: impl AsyncFnOnce(&World, &Minted)) -> (World, Minted) {
+    let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Slow::default()));
+    let world = World::on(Arc::clone(&store) as _).await;
+    let minted = world.create(&[]).await;
+    assert!(world.verify(&minted).await.is_ok());
+    world.clock.advance(seconds(3));
+    assert!(world.cached(&minted).unwrap().is_ok());
+    let slow = store.hook();
+    slow.holds.store(true, Ordering::SeqCst);
+    let changing = async {
+        slow.held.notified().await;
+        meanwhile(&world, &minted).await;
+        slow.go.notify_one();
+    };
+    let (turned, ()) = tokio::join!(world.background.turn(), changing);
+    turned.unwrap();
+    (world, minted)
+}
+
+#[tokio::test]
+async fn a_refresh_that_was_read_before_a_change_does_not_undo_it() {
+    let (world, minted) = refreshed_meanwhile(async |world, minted| {
+        world.tokens.manage(&world.owner).revoke(minted.token.id).await.unwrap();
+    })
+    .await;
+    assert!(world.cached(&minted).is_none());
+    assert_eq!(world.verify(&minted).await.unwrap_err(), Reason::Revoked);
+}
+
+#[tokio::test]
+async fn what_a_refresh_read_is_as_old_as_its_question() {
+    let (world, minted) = refreshed_meanwhile(async |world, _| world.clock.advance(MAX_STALENESS - seconds(1))).await;
+    assert!(world.cached(&minted).unwrap().is_ok());
+    world.clock.advance(seconds(1));
+    assert!(world.cached(&minted).is_none());
 }
