@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use token_core::{Caller, CredentialError};
+use token_core::{Call, Caller, Credential, CredentialError};
 
 use crate::store::weathered;
-use crate::world::{World, seconds};
+use crate::world::{World, seconds, text};
 
 /// Sums of counters, the last value of gauges, and how often a histogram was given one.
 #[derive(Default)]
@@ -93,7 +93,8 @@ fn verifications_loads_and_ages_are_measured() {
         ("api_token_load_seconds refresh", 1),
         ("api_token_snapshot_age_seconds", 1),
         ("api_token_cache_snapshots", 1_f64.to_bits()),
-        ("api_token_feed_lag_seconds", 0_f64.to_bits()),
+        // Not heard since the last time, 3 seconds ago.
+        ("api_token_feed_lag_seconds", 3_f64.to_bits()),
     ];
     for (name, value) in expected {
         assert_eq!(sums.get(name), value, "{name}");
@@ -102,16 +103,39 @@ fn verifications_loads_and_ages_are_measured() {
 
 async fn verify_some() {
     let (_, store) = weathered();
-    let world = World::on(store).await;
+    let world = World::on(Arc::clone(&store) as _).await;
     let minted = world.create(&[]).await;
     for _ in 0..4 {
         assert!(world.verify(&minted).await.is_ok());
     }
-    let wrong = token_core::testing::with_wrong_verifier(crate::world::text(&minted));
+    let wrong = token_core::testing::with_wrong_verifier(text(&minted));
     assert!(world.present(&wrong).await.is_err());
     assert!(world.tokens.authenticate(Err(CredentialError::Missing), Caller::default()).await.is_err());
     assert!(world.present("x").await.is_err());
+    world.background.turn().await.unwrap();
     world.clock.advance(seconds(3));
     assert!(world.verify(&minted).await.is_ok());
-    world.background.turn().await.unwrap();
+    store.hook().set(&store.hook().feed_fails, true);
+    assert!(world.background.turn().await.is_err());
+}
+
+#[test]
+fn what_there_was_no_room_for_is_measured() {
+    let sums = Sums::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&sums, || {
+        runtime.block_on(async {
+            let world = World::new().await;
+            let minted = world.create(&[]).await;
+            for number in 0..100_002_u32 {
+                let [_, a, b, c] = number.to_be_bytes();
+                let credential = Credential::Borrowed(text(&minted).as_bytes());
+                let caller = Caller::at([11 + a, b, c, 1].into());
+                let verified = world.tokens.authenticate(Ok(credential), caller).await.unwrap();
+                world.tokens.tally_use(&verified, &Call::default());
+            }
+            world.tokens.flush().await.unwrap();
+        });
+    });
+    assert_eq!(sums.get("api_token_usage_dropped_total"), 2, "of so many networks there is room for 100,000");
 }
