@@ -88,7 +88,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// A digest is replaced only while it is under [`Redigest::from`](crate::Redigest::from), and touches neither revision nor seal. Rows of tokens that were
     /// purged meanwhile are left out without an error.
     ///
-    /// The service never drops the future of this call and asks again: where a flush is given up, it is polled by the next. It should hold nothing up until then.
+    /// Where counts add up, the service never drops the future of this call and asks again: where a flush is given up, it is polled by the next. It should hold nothing
+    /// up until then.
     async fn record(&self, tallies: &Tallies) -> Result<(), StoreError>;
 
     /// When each of these tokens was last used, by any of its secrets. Those that never were are missing.

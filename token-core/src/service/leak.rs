@@ -156,7 +156,7 @@ enum Judgement {
 /// Whether the store itself fails, and would for every other token too.
 fn is_outage(error: &ManageError) -> bool {
     match error {
-        ManageError::Store(error) => error.fault() != Fault::Corrupt,
+        ManageError::Store(error) => !matches!(error.fault(), Fault::Corrupt | Fault::Other),
         ManageError::OutcomeUnknown { .. } => true,
         _ => false,
     }
