@@ -14,21 +14,13 @@ const NOISE: u64 = 8;
 
 pub(super) fn measure(_setting: &mut Setting) -> Result<Vec<Row>, Trouble> {
     let allocations = allocations()?;
-    let mut row_notes = vec![format!("allocations in {RUNS} verifications: {allocations}")];
-    let calls = match (system_calls(RUNS)?, system_calls(RUNS * 10)?) {
-        (Some(fewer), Some(more)) => {
-            row_notes
-                .push(format!("system calls of a process that verifies {RUNS} times: {fewer}; ten times that: {more}"));
-            let beyond = more.saturating_sub(fewer);
-            if beyond <= NOISE { 0 } else { beyond }
-        }
-        _ => {
-            row_notes.push("system calls were not counted: strace is not there".to_owned());
-            0
-        }
-    };
+    let (fewer, more) = (system_calls(RUNS)?, system_calls(RUNS * 10)?);
+    let beyond = more.saturating_sub(fewer);
+    let calls = if beyond <= NOISE { 0 } else { beyond };
     let row = Row::plain("verify.hot.allocs", "", (allocations + calls) as f64);
-    Ok(vec![row_notes.into_iter().fold(row, Row::note)])
+    let row = row.note(format!("allocations in {RUNS} verifications: {allocations}"));
+    let calls = format!("system calls of a process that verifies {RUNS} times: {fewer}; ten times that: {more}");
+    Ok(vec![row.note(calls)])
 }
 
 /// By a program of its own: an allocator that counts is no allocator to measure anything else with.
@@ -43,14 +35,16 @@ fn allocations() -> Result<u64, Trouble> {
     Ok(String::from_utf8(counted.stdout)?.trim().parse()?)
 }
 
-/// System calls of a process that makes so many verifications; `None` without strace.
-fn system_calls(runs: u64) -> Result<Option<u64>, Trouble> {
+/// System calls of a process that makes so many verifications.
+fn system_calls(runs: u64) -> Result<u64, Trouble> {
     let this = std::env::current_exe()?;
     let summary = std::env::temp_dir().join(format!("token-bench-strace-{}", std::process::id()));
     let mut traced = Command::new("strace");
     traced.args(["-f", "-c", "-o"]).arg(&summary).arg(this).args(["child", "verify", &runs.to_string()]);
     let status = match traced.status() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err("system calls can't be counted: install strace".into());
+        }
         status => status?,
     };
     let text = std::fs::read_to_string(&summary)?;
@@ -60,5 +54,5 @@ fn system_calls(runs: u64) -> Result<Option<u64>, Trouble> {
     }
     // `100.00    0.001234           5       321         2 total`: the fourth column is the number of calls.
     let total = text.lines().find(|line| line.ends_with(" total")).ok_or("strace says no total")?;
-    Ok(Some(total.split_whitespace().nth(3).ok_or("strace says no number of calls")?.parse()?))
+    Ok(total.split_whitespace().nth(3).ok_or("strace says no number of calls")?.parse()?)
 }
