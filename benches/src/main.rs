@@ -61,7 +61,6 @@ fn run(command: &str, mut arguments: Vec<String>, databases: Databases) -> Resul
         "scale" => scaling::run(&databases),
         "timing" => timing::run(arguments.first().map_or(Ok(2_000_000), |samples| samples.parse())?),
         "revoke" => revoke::run(&databases, arguments.first().map_or(Ok(1_000), |revokes| revokes.parse())?),
-        "node" => revoke::node(arguments.first().ok_or("node URL")?),
         _ => Err(USAGE.into()),
     }
 }

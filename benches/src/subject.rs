@@ -98,21 +98,13 @@ pub async fn build(store: Arc<dyn TokenStore>, keeping: Keeping) -> Result<(Toke
 /// # Errors
 /// If the store fails.
 pub async fn mint(tokens: &Tokens, owner: &str) -> Result<Box<[u8]>, Trouble> {
-    mint_with_id(tokens, owner).await.map(|(_, header)| header)
-}
-
-/// The same, with the id of the token.
-///
-/// # Errors
-/// If the store fails.
-pub async fn mint_with_id(tokens: &Tokens, owner: &str) -> Result<(token_core::TokenId, Box<[u8]>), Trouble> {
     let admin = Actor::admin(ActorId::new("bench")?, Ceiling::Everything);
     let all = catalog().iter().map(|scope| Grant::all(scope.name)).collect::<Result<Vec<_>, _>>()?;
     let owner = Some(OwnerId::new(owner)?);
     let request = NewToken { owner, ..NewToken::new(TokenName::new("bench")?, Grants::new(all)?) };
     let minted = tokens.manage(&admin).create(&request).await?;
     let text = minted.text.ok_or("a new token is shown")?;
-    Ok((minted.token.id, format!("Bearer {}", text.expose_secret()).into_bytes().into()))
+    Ok(format!("Bearer {}", text.expose_secret()).into_bytes().into())
 }
 
 impl Subject {

@@ -64,6 +64,14 @@ impl Connection {
         }
     }
 
+    /// The first line of this name in the head of the last answer.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let head = std::str::from_utf8(self.buffer.get(..self.body.start)?).ok()?;
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     /// The body of the last answer.
     #[must_use]
     pub fn body(&self) -> &[u8] {

@@ -1,13 +1,10 @@
-//! `revoke`: four processes on one PostgreSQL. How soon three of them refuse what the fourth has revoked; and how late at most, when
+//! `revoke`: four quickstarts on one PostgreSQL. How soon three of them refuse what was revoked on the fourth; and how late at most, when
 //! nobody can tell them.
 
 mod bound;
 mod fleet;
 mod latency;
-mod node;
 mod proxy;
-
-pub use node::node;
 
 use crate::Trouble;
 use crate::database::Databases;
@@ -15,9 +12,10 @@ use crate::database::Databases;
 /// Measures both, and prints them.
 ///
 /// # Errors
-/// If something could not be measured.
+/// If something could not be measured, or a token was accepted after the bound.
 pub fn run(databases: &Databases, revokes: usize) -> Result<(), Trouble> {
+    let program = fleet::quickstart()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    latency::run(&runtime, databases, revokes)?;
-    bound::run(&runtime, databases)
+    latency::run(&runtime, databases, &program, revokes)?;
+    bound::run(&runtime, databases, &program)
 }
