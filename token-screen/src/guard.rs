@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use token_core::{Actor, ActorId, Call, Ceiling, Credential, CredentialError, Refusal, TokenId, Tokens, Verified};
+use token_core::{Actor, ActorId, Call, Ceiling, Credential, CredentialError, Refusal, Tokens, Verified};
 
 use crate::api;
 use crate::http::{Request, Response};
@@ -26,7 +26,7 @@ pub(crate) enum Access {
     /// Someone who is signed in.
     Visitor(Actor),
     /// A token, which acts for itself alone.
-    Itself(Actor, TokenId),
+    Itself(Actor, Verified),
     /// Who has signed the request with a reporter's key.
     Reporter,
     /// A token that may ask about others, or have them revoked.
@@ -86,7 +86,7 @@ pub(crate) async fn admit(
             check_token(management, route, &token)?;
             let actor = itself(tokens, &token).await?;
             tokens.tally_use(&token, &call(route, request));
-            Ok(Access::Itself(actor, token.token_id()))
+            Ok(Access::Itself(actor, token))
         }
     }
 }

@@ -75,6 +75,9 @@ impl Management {
     }
 
     /// Lets a token that has this scope read, rotate and revoke itself, and nothing else. Without it no token manages tokens.
+    ///
+    /// It rotates by its current value alone: one that was replaced, and lives out its overlap, reads and revokes the token and is
+    /// refused a new value (403, `superseded_value`). So a program that lost the answer to its rotation has the token's owner rotate.
     #[must_use]
     pub fn self_service<S: Scope>(mut self) -> Management {
         self.self_service = Some(Tokens::require::<S>);

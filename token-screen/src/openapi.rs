@@ -72,7 +72,9 @@ fn describe(operation: Operation) -> Description {
         O::ReadChange => ("readChange", "Tells what became of a change.", "changes", "Change"),
         O::ListScopes => ("listScopes", "Lists the scopes that can be granted.", "scopes", "ScopeList"),
         O::ReadSelf => ("readSelf", "Reads the token that is presented.", "self", "Token"),
-        O::RotateSelf => ("rotateSelf", "Gives the token that is presented a new value.", "self", "Minted"),
+        O::RotateSelf => {
+            ("rotateSelf", "Gives the token that is presented, by its current value, a new one.", "self", "Minted")
+        }
         O::RevokeSelf => ("revokeSelf", "Revokes the token that is presented.", "self", "Token"),
         O::ReadDocument => ("readDocument", "This document.", "document", ""),
         O::ReportLeaks => {

@@ -123,6 +123,7 @@ impl From<ManageError> for Problem {
                 Problem::new(400, "unknown_scope", "A scope is not one of this service's. GET /scopes lists them.")
             }
             E::ExceedsRights(_) => Problem::new(403, "exceeds_rights", capitalized(&error.to_string())),
+            E::Superseded => Problem::new(403, "superseded_value", capitalized(&error.to_string())),
             E::OwnerNotNamed => conflict("owner_not_named", &error),
             E::OwnerUnknown => conflict("owner_unknown", &error),
             E::OwnerSuspended => conflict("owner_suspended", &error),

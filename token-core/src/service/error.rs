@@ -59,6 +59,9 @@ pub enum ManageError {
         /// The revision it is at.
         current: u64,
     },
+    /// The token is changed by a value of its own that a rotation has replaced.
+    #[error("this value of the token was replaced; use the current one, or have the token's owner rotate it")]
+    Superseded,
     /// The change id was used for another request.
     #[error("this change id was used for another request; use a new one for a new change")]
     ChangeIdReused,

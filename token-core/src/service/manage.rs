@@ -12,7 +12,7 @@ use crate::event::{Event, EventHead, Subject};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::rotation::Rotation;
-use crate::secret::TokenText;
+use crate::secret::{Selector, TokenText};
 use crate::store::Fault;
 use crate::text::OwnerId;
 use crate::token::{Token, TokenId};
@@ -28,6 +28,7 @@ pub struct Manage<'a> {
     pub(super) actor: &'a Actor,
     change: Option<ChangeId>,
     revision: Option<u64>,
+    current: Option<Selector>,
 }
 
 /// A token and its new secret.
@@ -43,7 +44,7 @@ pub struct Minted {
 impl Tokens {
     /// Manages tokens on behalf of an actor.
     pub fn manage<'a>(&'a self, actor: &'a Actor) -> Manage<'a> {
-        Manage { tokens: self, actor, change: None, revision: None }
+        Manage { tokens: self, actor, change: None, revision: None, current: None }
     }
 }
 
@@ -57,6 +58,12 @@ impl<'a> Manage<'a> {
     /// Changes a token or an owner only if it is still at this revision. Creating and setting the policy have none to name.
     pub fn if_revision(mut self, revision: u64) -> Manage<'a> {
         self.revision = Some(revision);
+        self
+    }
+
+    /// Changes a token only while this selects its current secret: for a token that changes itself, by a value that may have been replaced.
+    pub fn if_current(mut self, selector: Selector) -> Manage<'a> {
+        self.current = Some(selector);
         self
     }
 
@@ -234,6 +241,10 @@ impl<'a> Manage<'a> {
             Some(expected) if expected != current => Err(ManageError::StaleRevision { current }),
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn check_current(&self, current: Selector) -> Result<(), ManageError> {
+        if self.current.is_none_or(|expected| expected == current) { Ok(()) } else { Err(ManageError::Superseded) }
     }
 }
 

@@ -79,6 +79,25 @@ async fn with_two_values_live_the_one_to_end_must_be_named() {
 }
 
 #[tokio::test]
+async fn a_token_that_rotates_itself_does_so_by_its_current_value() {
+    let world = World::new().await;
+    let first = world.create(&[]).await;
+    let by = |minted: &Minted| world.tokens.manage(&world.owner).if_current(minted.token.current.selector);
+    let key = ChangeId::from_bytes([7; 16]);
+    let second = by(&first).change_id(key).rotate(first.token.id, &Rotation::default()).await.unwrap();
+    for replace in [Replace::Current(Overlap::Now), Replace::EndingSuperseded(Overlap::Default), Replace::EndingCurrent]
+    {
+        let refused = by(&first).rotate(first.token.id, &rotation(replace)).await;
+        assert!(matches!(refused, Err(ManageError::Superseded)), "{replace:?} {refused:?}");
+    }
+    assert_eq!(world.tokens.manage(&world.owner).token(first.token.id).await.unwrap().token, second.token);
+    // A repeat of what was done changes nothing, so it is told what was done.
+    let again = by(&first).change_id(key).rotate(first.token.id, &Rotation::default()).await.unwrap();
+    assert_eq!((again.token, again.text.is_none()), (second.token.clone(), true));
+    assert!(by(&second).rotate(first.token.id, &rotation(Replace::EndingSuperseded(Overlap::Now))).await.is_ok());
+}
+
+#[tokio::test]
 async fn an_overlap_keeps_to_the_policy_and_the_expiry() {
     let world = World::new().await;
     let minted = world.create(&[]).await;

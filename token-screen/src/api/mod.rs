@@ -41,7 +41,7 @@ pub(crate) async fn perform(
             Asked::check_nothing(request)?;
             openapi::document(management)
         }
-        Access::Itself(actor, id) => self_service::perform(&asked(actor), operation, *id).await,
+        Access::Itself(actor, token) => self_service::perform(&asked(actor), operation, token).await,
         Access::Visitor(actor) => visited(&asked(actor), operation).await,
         Access::Reporter => leaks::report(management, request).await,
         Access::Program(token) => presented::perform(management, route, request, token).await,

@@ -156,12 +156,46 @@ async fn a_token_manages_itself_and_neither_widens_nor_prolongs() {
     }
     let events = world.ask(Who::Owner, "GET", &format!("/tokens/{}/events?after=1", world.itself.id), "").await;
     assert_eq!(events.json["events"][0]["actor"], format!("token:{}", world.itself.id));
-    assert_eq!(world.ask(Who::SelfToken, "POST", "/self/rotate", "").await.code(), "two_live");
+    let rotate = by_value("POST", "/self/rotate", rotated.json["text"].as_str().unwrap());
+    assert_eq!(world.handle(rotate, None).await.code(), "two_live");
 
     // Where the host has no scope for it, no token does.
     let mut without = World::new().await;
     without.management = Management::new(&without.tokens, "/api/tokens");
     assert_eq!(without.ask(Who::SelfToken, "GET", "/self", "").await.code(), "tokens_do_not_manage_tokens");
+}
+
+fn by_value(method: &str, path: &str, text: &str) -> token_screen::Request {
+    with(request(method, path, ""), "authorization", &format!("Bearer {text}"))
+}
+
+/// Whoever found a value that was replaced for that reason would else have one that lasts.
+#[tokio::test]
+async fn a_value_that_was_replaced_gets_its_holder_no_new_one() {
+    let bodies =
+        ["", r#"{"replace":"current"}"#, r#"{"replace":"ending_superseded"}"#, r#"{"replace":"ending_current"}"#];
+    for body in bodies {
+        let world = World::new().await;
+        let rotated = world.ask(Who::SelfToken, "POST", "/self/rotate", "").await;
+        let new = rotated.json["text"].as_str().unwrap();
+        let before = world.state().await;
+        let answer = world.ask(Who::SelfToken, "POST", "/self/rotate", body).await;
+        assert_eq!((answer.status, answer.code()), (403, "superseded_value"), "{body}");
+        assert_eq!(world.state().await, before, "{body}");
+        // It looks on, and is no way around the revision that the request names.
+        assert_eq!(world.ask(Who::SelfToken, "GET", "/self", "").await.status, 200);
+        for (tag, status) in [("\"2\"", 403), ("\"1\"", 412)] {
+            let rotate = with(request("POST", "/self/rotate", body), "if-match", tag);
+            assert_eq!(world.send(Who::SelfToken, rotate).await.status, status, "{body} {tag}");
+        }
+        assert_eq!(world.state().await, before, "{body}");
+
+        // The current value rotates on, and either ends the token.
+        let ends_old = with(by_value("POST", "/self/rotate", new), "content-type", "application/json");
+        let ends_old = token_screen::Request { body: br#"{"replace":"ending_superseded"}"#.to_vec(), ..ends_old };
+        assert_eq!(world.handle(ends_old, None).await.status, 200);
+        assert_eq!(world.handle(by_value("POST", "/self/revoke", new), None).await.status, 200);
+    }
 }
 
 #[tokio::test]

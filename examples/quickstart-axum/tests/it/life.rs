@@ -204,6 +204,9 @@ fn a_token_that_may_manages_itself_and_no_other(place: &Place) {
     assert_eq!(program.get(TOKENS, text).status, 403);
     let rotated = program.post("/api/tokens/self/rotate", text, "").json();
     let new = rotated["text"].as_str().unwrap();
+    // What was replaced gets nobody another one.
+    let again = program.post("/api/tokens/self/rotate", text, r#"{"replace":"ending_current"}"#);
+    assert_eq!((again.status, again.json()["code"].as_str()), (403, Some("superseded_value")));
     assert_eq!(program.post("/api/tokens/self/revoke", new, "").status, 200);
     for ended in [text, new] {
         assert_eq!(program.get("/api/tokens/self", ended).status, 401);

@@ -48,6 +48,7 @@ impl Operation for ChangeToken<'_> {
         let seal = sealed.check(&inner.keyring).map(drop);
         let mut token = sealed.unverified().clone();
         manage.check_revision(token.revision)?;
+        manage.check_current(token.current.selector)?;
         let taken = attempt.number_is_taken(&Expected::Revision(token.revision));
         token.head = inner.head_to_extend(token.head, seal, taken, attempt.now)?;
         let moment = Moment::new(attempt.now).not_before(token.head.at);
