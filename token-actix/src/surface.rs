@@ -27,9 +27,7 @@ where
     Answer: Future<Output = Result<Option<SignedIn>, E>> + 'static,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    let base = surface.base().to_owned();
-    let fixed = base.starts_with('/') && !base.ends_with('/') && !base.contains(['{', '}', '*']);
-    assert!(fixed, "token management needs a path of fixed text to be mounted at, such as /api/tokens");
+    let base = surface.mounted_at().to_owned();
     let at = base.clone();
     // The router compares what is decoded: what is written otherwise is not the base.
     let as_sent = fn_guard(move |context| {

@@ -46,7 +46,7 @@ use crate::surface::mount;
 /// `Router::new().merge(management(..)).merge(protected)`, where `protected` is the router that has the layer.
 ///
 /// # Panics
-/// As axum does when a router is built, if the base is not a path of fixed text, such as `/api/tokens`.
+/// If the base is not a path of fixed text, such as `/api/tokens`.
 pub fn management<S, X, F, Answer, E>(management: Management, sign_in: F) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,

@@ -39,7 +39,7 @@ use crate::surface::mount;
 /// Merge it outside of [`TokenLayer`](crate::TokenLayer), which would turn away people who come with a session and not with a token.
 ///
 /// # Panics
-/// As axum does when a router is built, if the base is not a path of fixed text, such as `/settings/tokens`.
+/// If the base is not a path of fixed text, such as `/settings/tokens`.
 pub fn screen<S, X, F, Answer, E>(screen: Screen, sign_in: F) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,

@@ -27,7 +27,7 @@ where
     Answer: Future<Output = Result<Option<SignedIn>, E>> + Send + 'static,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    let base = surface.base().to_owned();
+    let base = surface.mounted_at().to_owned();
     let surface = Arc::new(surface);
     let all = any(async move |State(state): State<S>, request: http::Request<Body>| {
         let (mut parts, body) = request.into_parts();

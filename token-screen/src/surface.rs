@@ -14,6 +14,17 @@ pub trait Surface: Send + Sync + 'static {
     /// Where it is mounted.
     fn base(&self) -> &str;
 
+    /// The base, for a router to be told.
+    ///
+    /// # Panics
+    /// If it is not a path of fixed text, such as `/api/tokens`: a router would make something else of it, each its own.
+    fn mounted_at(&self) -> &str {
+        let base = self.base();
+        let fixed = base.starts_with('/') && !base.ends_with('/') && !base.contains(['{', '}', '*']);
+        assert!(fixed, "token management needs a path of fixed text to be mounted at, such as /api/tokens");
+        base
+    }
+
     /// Whether the answer to a request for a path below the base depends on who is signed in. Where it does not, the host is not asked, so
     /// that programs are answered while it can't tell.
     fn wants_visitor(&self, method: &str, path: &str) -> bool;
@@ -79,11 +90,11 @@ impl Surface for Screen {
 mod tests {
     use super::*;
 
-    struct Below;
+    struct At(&'static str);
 
-    impl Surface for Below {
+    impl Surface for At {
         fn base(&self) -> &str {
-            "/api/tokens"
+            self.0
         }
 
         fn wants_visitor(&self, _method: &str, _path: &str) -> bool {
@@ -111,7 +122,15 @@ mod tests {
             ("/api/tokens/../x/./y", "/../x/./y"),
             ("/api/tokens/api/tokens", "/api/tokens"),
         ] {
-            assert_eq!(Below.below(raw), below, "{raw}");
+            assert_eq!(At("/api/tokens").below(raw), below, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_base_is_a_path_of_fixed_text() {
+        assert_eq!(At("/api/tokens").mounted_at(), "/api/tokens");
+        for base in ["", "/", "api", "/api/", "/{id}/tokens", "/api}", "/api/*"] {
+            assert!(std::panic::catch_unwind(|| At(base).mounted_at().len()).is_err(), "{base:?}");
         }
     }
 }

@@ -64,6 +64,22 @@ async fn a_server_that_keeps_no_client_address() {
     assert!(!log.contains(text(&here)), "{log}");
 }
 
+/// Some of these axum would take, and make something else of.
+#[cfg(feature = "screen")]
+#[tokio::test]
+async fn a_base_that_is_no_fixed_path() {
+    let service = Service::start().await;
+    for base in ["", "/", "api", "/api/", "/{id}/tokens", "/api/*", "/api/{*rest}"] {
+        let management = token_screen::Management::new(&service.tokens, base);
+        let mounted = tokio::spawn(async move {
+            let nobody = async |_: axum::http::HeaderMap| Ok::<_, std::convert::Infallible>(None);
+            drop::<Router>(token_axum::management(management, nobody));
+        });
+        let says = mounted.await.unwrap_err().into_panic().downcast::<&str>().unwrap();
+        assert!(says.contains("a path of fixed text"), "{base:?} {says}");
+    }
+}
+
 #[cfg(feature = "screen")]
 #[tokio::test]
 async fn token_management_behind_a_layer() {
