@@ -40,7 +40,14 @@ where
     let mut unguarded = Unguarded::default();
     for route in routes {
         let (method, path) = Unguarded::read(route.as_ref());
-        let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        let method = match Method::from_bytes(method.as_bytes()) {
+            Ok(method) => method,
+            Err(error) => {
+                unguarded.note_error(route.as_ref(), &error);
+                continue;
+            }
+        };
+        // Panics over a path that it can't read.
         let request = TestRequest::with_uri(path).method(method).to_request();
         match try_call_service(&app, request).await {
             Ok(done) => unguarded.note(route.as_ref(), done.status().as_u16(), refusal_of(done.response()).is_some()),

@@ -1,7 +1,7 @@
 //! A test for hosts: which routes answer whoever asks.
 
 use axum_core::body::Body;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use token_core::Unguarded;
 use tower_service::Service;
 
@@ -36,10 +36,14 @@ where
     let mut unguarded = Unguarded::default();
     for route in routes {
         let (method, path) = Unguarded::read(route.as_ref());
+        let request = match Request::builder().method(method).uri(path).body(Body::empty()) {
+            Ok(request) => request,
+            Err(error) => {
+                unguarded.note_error(route.as_ref(), &error);
+                continue;
+            }
+        };
         let ready = std::future::poll_fn(|context| app.poll_ready(context)).await;
-        let mut request = Request::new(Body::empty());
-        *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap_or_default();
-        *request.uri_mut() = path.parse().unwrap_or_default();
         let answered = match ready {
             Ok(()) => app.call(request).await,
             Err(error) => Err(error),

@@ -19,9 +19,7 @@ impl Unguarded {
     pub fn read(route: &str) -> (&str, &str) {
         let parts = route.split_once(' ').filter(|(method, path)| {
             let method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
-            let path = path.starts_with('/')
-                && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}'));
-            method && path
+            method && path.starts_with('/') && path.bytes().all(is_of_a_path)
         });
         assert!(
             parts.is_some(),
@@ -63,6 +61,11 @@ impl Unguarded {
     }
 }
 
+/// Whether a path or a query may hold it (RFC 3986 §3.3, §3.4). What a framework can't read it might ask for as something else.
+fn is_of_a_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,10 +95,14 @@ mod tests {
     #[test]
     fn a_route_that_is_none_is_not_asked_for() {
         assert_eq!(Unguarded::read("GET /projects?a=b"), ("GET", "/projects?a=b"));
-        for bad in
-            ["", "GET", "/projects", "get /projects", "GET projects", "GET  /x", "GET /x y", "GET /p/{id}", "GET /é"]
-        {
+        assert_eq!(Unguarded::read("PUT /p/%20-._~!$&'()*+,;=:@?/?"), ("PUT", "/p/%20-._~!$&'()*+,;=:@?/?"));
+        for bad in ["", "GET", "/projects", "get /projects", "GET projects", "GET  /x", "GET /x y", "GET /p/{id}"] {
             assert!(std::panic::catch_unwind(|| Unguarded::read(bad)).is_err(), "{bad:?}");
+        }
+        // A template in other brackets, a fragment, and whatever else no path holds.
+        for letter in "<>#\"[]\\^`|\u{7f}é".chars() {
+            let bad = format!("GET /p/{letter}id");
+            assert!(std::panic::catch_unwind(|| Unguarded::read(&bad)).is_err(), "{bad:?}");
         }
     }
 }

@@ -48,3 +48,12 @@ async fn a_route_that_answers_anyone_is_named() {
         assert!(says.contains(&format!("{route} answered {status}")) && !says.contains("/projects"), "{says}");
     }
 }
+
+#[actix_web::test]
+async fn a_route_that_is_none_is_said_to_be_none() {
+    let service = Service::start().await;
+    for route in ["GET /projects/<id>", "GET /projects#1", "GET /projects/{id}"] {
+        let says = says(&service.tokens, route).await;
+        assert!(says.contains("is no route to ask for") && says.contains(route), "{says}");
+    }
+}

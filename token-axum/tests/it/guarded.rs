@@ -40,3 +40,12 @@ async fn a_route_that_answers_anyone_is_named() {
     let uncovered = Router::new().route("/late", get(async |_: AnyToken| "in"));
     assert!(says(guarded(&service).merge(uncovered), "GET /late").await.contains("GET /late answered 500"));
 }
+
+#[tokio::test]
+async fn a_route_that_is_none_is_said_to_be_none() {
+    let service = Service::start().await;
+    for route in ["GET /projects/<id>", "GET /projects#1", "GET /projects/{id}"] {
+        let says = says(guarded(&service), route).await;
+        assert!(says.contains("is no route to ask for") && says.contains(route), "{says}");
+    }
+}
