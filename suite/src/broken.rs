@@ -68,6 +68,10 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrapper)> {
         ("decodes slashes in a path", request(|bytes| replace(bytes, r"%2[Ff]", "/"))),
         ("merges slashes in a path", request(|bytes| replace(bytes, r"([^:])//", "$1/"))),
         ("knows no HEAD", request(|bytes| replace(bytes, r"^HEAD ", "BREW "))),
+        (
+            "says that what HEAD leaves out is empty",
+            answer(|bytes| replace(bytes, r"(?is)\A(.*\r\ncontent-length: )\d+((?:\r\n[^\r]+)*\r\n\r\n)\z", "${1}0$2")),
+        ),
         ("answers preflights itself", request(|bytes| replace(bytes, r"^OPTIONS [^ ]+", "GET /healthz"))),
         (
             "does not look where a change comes from",

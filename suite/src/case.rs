@@ -80,6 +80,16 @@ impl Cases {
 impl Case<'_> {
     /// The request as bytes.
     pub(crate) fn request(&self, known: &People) -> Vec<u8> {
+        self.sending(&self.text.send, known)
+    }
+
+    /// The same by GET, of a request by HEAD.
+    pub(crate) fn get_of_head(&self, known: &People) -> Option<Vec<u8>> {
+        let target = self.text.send.strip_prefix("HEAD ")?;
+        Some(self.sending(&format!("GET {target}"), known))
+    }
+
+    fn sending(&self, send: &str, known: &People) -> Vec<u8> {
         let mut lines = vec!["Host: localhost".to_owned(), "Connection: close".to_owned()];
         if let Some(by) = &self.text.by {
             lines.push(format!("Cookie: demo_session=${{{by}}}"));
@@ -95,7 +105,7 @@ impl Case<'_> {
         if self.text.body.is_some() && !lines.iter().any(framed) {
             lines.push(format!("Content-Length: {}", body.len()));
         }
-        let head = format!("{} HTTP/1.1\r\n{}\r\n\r\n", self.text.send, lines.join("\r\n"));
+        let head = format!("{send} HTTP/1.1\r\n{}\r\n\r\n", lines.join("\r\n"));
         [bytes(&known.filled(&head)), body].concat()
     }
 

@@ -21,6 +21,7 @@ use std::path::Path;
 pub use gateway::play_gateway;
 pub use pages::{play_broken_pages, play_pages};
 
+use answer::Came;
 use case::Cases;
 use people::People;
 use program::Program;
@@ -80,7 +81,12 @@ fn differences(cases: &Cases, program: &Program, address: std::net::SocketAddr, 
             program.put_store(state);
         }
         let came = wire::exchange(address, &case.request(&known));
-        if let Err(why) = case.compare(&came, &mut known) {
+        let mut compared = case.compare(&came, &mut known);
+        if let Some(get) = case.get_of_head(&known) {
+            let get = wire::exchange(address, &get);
+            compared = compared.and_then(|()| Came::read(&came)?.check_head_of(&Came::read(&get)?));
+        }
+        if let Err(why) = compared {
             // What is written to a string is written.
             writeln!(differing, "{}: {why}\n  {}\n", case.name, came.escape_ascii()).unwrap();
             count += 1;

@@ -144,7 +144,7 @@ fn play(program: &Program, address: SocketAddr) -> String {
     for (who, send, form) in VISIT {
         let came = exchange(address, known.filled(&request(who, send, form, &known)).as_bytes());
         let came = Came::read(&came).unwrap_or_else(|why| panic!("{who}: {send}: {why}"));
-        came.check_length(false).unwrap_or_else(|why| panic!("{who}: {send}: {why}"));
+        came.check_length().unwrap_or_else(|why| panic!("{who}: {send}: {why}"));
         let asked = format!("=== {who}: {send} {form}");
         // What is written to a string is written.
         writeln!(played, "{}\n{}", asked.trim_end(), frames.folded(&came.to_string())).unwrap();

@@ -46,7 +46,7 @@ pub struct Response {
     pub status: u16,
     /// Header names in lower case, with their values, in order.
     pub headers: Vec<(&'static str, String)>,
-    /// The body.
+    /// The body. In answer to `HEAD` it is the one that `GET` has: a server sends its length alone (RFC 9110 §8.6).
     pub body: Vec<u8>,
 }
 

@@ -170,8 +170,7 @@ impl Management {
     /// Answers a request of someone who is signed in, or of whoever the request itself says.
     pub async fn handle(&self, mut request: Request, visitor: Option<SignedIn>) -> Response {
         request.caller = self.client(&request).map_or_else(Caller::default, Caller::at);
-        let response = self.answer(&request, visitor).await.unwrap_or_else(|refused| refused).hardened();
-        if request.method == "HEAD" { Response { body: Vec::new(), ..response } } else { response }
+        self.answer(&request, visitor).await.unwrap_or_else(|refused| refused).hardened()
     }
 
     /// Where the client of a request is, if that is known.

@@ -186,8 +186,7 @@ impl Screen {
 
     /// Answers a request of someone who is signed in, or of nobody.
     pub async fn handle(&self, request: Request, visitor: Option<SignedIn>) -> Response {
-        let response = pages::answer(self, &request, visitor).await;
-        if request.method == "HEAD" { Response { body: Vec::new(), ..response } } else { response }
+        pages::answer(self, &request, visitor).await
     }
 
     /// The page when the host can't tell who is signed in: nobody is let in, and nobody is taken for a stranger.
