@@ -26,7 +26,8 @@ impl Sources {
         self
     }
 
-    /// Accepts the password of `Basic` as well.
+    /// Accepts the password of `Basic` as well. A browser that was once given one shows it by itself, to the requests of other sites'
+    /// pages too: routes that change something and may be met by browsers are the host's to guard against that.
     #[must_use]
     pub fn with_basic_password(mut self) -> Sources {
         self.basic_password = true;

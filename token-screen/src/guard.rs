@@ -84,6 +84,10 @@ pub(crate) async fn admit(
         None => {
             let token = tokens.authenticate(credential(tokens, request), request.caller).await.map_err(refused)?;
             check_token(management, route, &token)?;
+            // Browsers show the password of Basic by themselves, whichever page makes them ask. A program names no page.
+            if route.method != Method::Get && is_of_a_page(request) && !is_same_site(management, request) {
+                return Err(Barred::CrossSite.problem(management).into());
+            }
             let actor = itself(tokens, &token).await?;
             tokens.tally_use(&token, &call(route, request));
             Ok(Access::Itself(actor, token))
@@ -179,6 +183,11 @@ pub(crate) fn check_visitor(
         return Err(Barred::StaleSignIn);
     }
     Ok(())
+}
+
+/// Whether a browser says of a request which page it comes from.
+fn is_of_a_page(request: &Request) -> bool {
+    ["origin", "sec-fetch-site"].iter().any(|name| request.header(name).next().is_some())
 }
 
 /// Whether a request that a browser may have made by itself was made by a page of the host's own.

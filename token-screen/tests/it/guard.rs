@@ -1,8 +1,10 @@
 //! The rules that stand before every operation: credentials, forged requests, stale sign-ins, headers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use token_core::{Ceiling, Clock, Networks};
+use base64ct::{Base64, Encoding};
+use token_core::{Ceiling, Clock, MemoryStore, Networks, Sources};
 use token_screen::{Management, SignedIn};
 
 use crate::world::{ORIGIN, Who, World, admin, owner, request, with, without};
@@ -49,6 +51,43 @@ async fn a_change_by_a_cookie_needs_the_headers_of_the_own_site() {
             // What can't be sent without being meant needs none of it.
             let by_header = SignedIn::by_header(owner("ann"), world.clock.now());
             assert_eq!(world.handle(request, Some(by_header)).await.status, 200);
+        }
+    }
+}
+
+/// A browser that knows a token as a password shows it to whatever page makes it ask.
+#[tokio::test]
+async fn a_change_by_a_password_is_taken_from_no_other_site() {
+    type Case = (Option<&'static str>, Option<&'static str>, bool);
+    // Origin and Sec-Fetch-Site, and whether it passes.
+    let cases: [Case; 8] = [
+        (None, None, true),
+        (Some(ORIGIN), None, true),
+        (Some(ORIGIN), Some("same-origin"), true),
+        (None, Some("same-origin"), true),
+        (None, Some("cross-site"), false),
+        (Some("https://evil.example"), None, false),
+        (Some("https://evil.example"), Some("cross-site"), false),
+        (Some("null"), Some("cross-site"), false),
+    ];
+    for (origin, site, passes) in cases {
+        for path in ["/self/rotate", "/self/revoke"] {
+            let sources = Sources::default().with_basic_password();
+            let world = World::reading(Arc::new(MemoryStore::new()), sources).await;
+            let password = Base64::encode_string(format!("x:{}", world.itself.text).as_bytes());
+            let sent = |method: &str, path: &str| {
+                let sent = without(request(method, path, ""), "origin");
+                let sent = with(sent, "authorization", &format!("Basic {password}"));
+                let sent = origin.into_iter().fold(sent, |sent, origin| with(sent, "origin", origin));
+                site.into_iter().fold(sent, |sent, site| with(sent, "sec-fetch-site", site))
+            };
+            // What another site has a browser read, it is not shown.
+            assert_eq!(world.handle(sent("GET", "/self"), None).await.status, 200);
+            let before = world.state().await;
+            let answer = world.handle(sent("POST", path), None).await;
+            let expected = if passes { (200, "") } else { (403, "cross_site") };
+            assert_eq!((answer.status, answer.code()), expected, "{path} {origin:?} {site:?}");
+            assert_eq!(world.state().await == before, !passes);
         }
     }
 }

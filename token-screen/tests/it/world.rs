@@ -7,7 +7,7 @@ use chacha20::rand_core::SeedableRng;
 use serde_json::Value;
 use token_core::{
     Actor, ActorId, Caller, Ceiling, Clock, Grant, Grants, Keyring, ListFilter, ManualClock, MemoryStore, NewToken,
-    OwnerId, Position, Risk, Rotation, Subject, Time, TokenName, TokenStore, Tokens,
+    OwnerId, Position, Risk, Rotation, Sources, Subject, Time, TokenName, TokenStore, Tokens,
 };
 use token_screen::{Management, Request, Response, SignedIn};
 
@@ -85,11 +85,17 @@ impl World {
     }
 
     pub(crate) async fn on(store: Arc<dyn TokenStore>) -> World {
+        World::reading(store, Sources::default()).await
+    }
+
+    /// One whose tokens may come from these places too.
+    pub(crate) async fn reading(store: Arc<dyn TokenStore>, sources: Sources) -> World {
         let clock = Arc::new(ManualClock::at(start()));
         let (tokens, _background) = Tokens::builder_on(Arc::clone(&store))
             .prefix("acme_test")
             .keyring(Keyring::parse("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").unwrap())
             .catalog(catalog())
+            .sources(sources)
             .clock(Arc::clone(&clock))
             .rng(ChaCha20Rng::from_seed([1; 32]))
             .build()
