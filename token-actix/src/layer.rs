@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Once;
 use std::task::{Context, Poll, ready};
 
 use actix_web::body::{EitherBody, MessageBody};
@@ -12,9 +11,7 @@ use actix_web::dev::{Extensions, Service, ServiceRequest, ServiceResponse, Trans
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage};
 use pin_project_lite::pin_project;
-use token_core::{
-    Caller, Credential, CredentialError, Reason, Refusal, Requirement, Scope, Tokens, TrustedProxies, Verified,
-};
+use token_core::{Caller, Credential, CredentialError, Refusal, Requirement, Scope, Tokens, TrustedProxies, Verified};
 
 use crate::address::caller;
 use crate::call::{Called, client};
@@ -214,7 +211,6 @@ impl Rules {
 
     /// Notes the call and answers it.
     fn refuse<B>(&self, request: ServiceRequest, refusal: &Refusal) -> ServiceResponse<EitherBody<B>> {
-        say_if_address_unknown(refusal);
         let (called, route) = (Called::of(request.request()), request.match_pattern());
         let call = called.call(route.as_deref());
         match self.verified_before(&request.extensions()) {
@@ -224,20 +220,6 @@ impl Rules {
         }
         let answer = refusal.answer(self.tokens.realm(), self.tokens.sources());
         request.into_response(respond(answer)).map_into_right_body()
-    }
-}
-
-/// Said once: what is wrong is how the service is set up, and every such request would say it again.
-fn say_if_address_unknown(refusal: &Refusal) {
-    static SAID: Once = Once::new();
-    if refusal.reason() == Reason::AddressUnknown {
-        SAID.call_once(|| {
-            tracing::warn!(
-                "a token that is restricted to networks was refused, since the client's address is not known; serve on a socket \
-                 that knows its peer, name your proxies with `TokenLayer::behind`, or put a `ClientAddress` into the request's \
-                 extensions; this is said once"
-            );
-        });
     }
 }
 

@@ -4,13 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
 use pin_project_lite::pin_project;
-use token_core::{Caller, CredentialError, Reason, Refusal, Requirement, Scope, Tokens, TrustedProxies, Verified};
+use token_core::{Caller, CredentialError, Refusal, Requirement, Scope, Tokens, TrustedProxies, Verified};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -168,7 +168,6 @@ impl Rules {
 
     /// Puts a request that is refused among the calls of its token.
     fn note_refused(&self, refusal: &Refusal, method: &Method, headers: &HeaderMap, extensions: &Extensions) {
-        say_if_address_unknown(refusal);
         let call = call(method, headers, extensions);
         match self.verified_before(extensions) {
             // A layer further out has counted its use.
@@ -206,20 +205,6 @@ impl Rules {
             scope.check(token)?;
         }
         Ok(())
-    }
-}
-
-/// Said once: what is wrong is how the service is set up, and every such request would say it again.
-fn say_if_address_unknown(refusal: &Refusal) {
-    static SAID: Once = Once::new();
-    if refusal.reason() == Reason::AddressUnknown {
-        SAID.call_once(|| {
-            tracing::warn!(
-                "a token that is restricted to networks was refused, since the client's address is not known; serve the \
-                 router with `into_make_service_with_connect_info::<SocketAddr>()`, name your proxies with \
-                 `TokenLayer::behind`, or put a `ClientAddress` into the request's extensions; this is said once"
-            );
-        });
     }
 }
 

@@ -57,11 +57,26 @@ async fn a_server_that_keeps_no_client_address() {
     let service = Service::start().await;
     let here = service.mint_for_networks(&["127.0.0.0/8"]).await;
     let app = Router::new().route("/", get(async || "in")).layer(TokenLayer::required(&service.tokens));
-    let log = logged(app, "/", text(&here)).await;
-    for part in ["WARN", "into_make_service_with_connect_info::<SocketAddr>()", "ClientAddress"] {
+    let log = logged(app.clone(), "/", text(&here)).await;
+    for part in ["WARN", "into_make_service_with_connect_info::<SocketAddr>()", "TokenLayer::behind", "ClientAddress"] {
         assert!(log.contains(part), "{log}");
     }
     assert!(!log.contains(text(&here)), "{log}");
+    // Every such request would say the same.
+    assert_eq!(logged(app, "/", text(&here)).await, "");
+}
+
+#[cfg(feature = "screen")]
+#[tokio::test]
+async fn a_proxy_that_nobody_trusts() {
+    let service = Service::start().await;
+    let here = service.mint_for_networks(&["127.0.0.0/8"]).await;
+    let app = crate::host::mount(&service.tokens);
+    let log = logged(app.clone(), "/api/tokens/forward-auth/projects:read", text(&here)).await;
+    for part in ["WARN", "Management::trusted_proxies"] {
+        assert!(log.contains(part), "{log}");
+    }
+    assert_eq!(logged(app, "/api/tokens/forward-auth/projects:read", text(&here)).await, "");
 }
 
 /// Some of these axum would take, and make something else of.

@@ -1,6 +1,6 @@
 //! Building the service: what must be chosen, and what must agree with the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use rand_core::CryptoRng;
@@ -282,6 +282,7 @@ impl Builder<Keyring> {
             flushing: async_lock::Mutex::default(),
             realm,
             sources: choices.sources,
+            address_unknown: Once::new(),
         };
         let tokens = Tokens::registered(inner, store_id);
         let background = Background::new(tokens.clone(), choices.sink);

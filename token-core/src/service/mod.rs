@@ -20,7 +20,7 @@ mod verify;
 mod watch;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use crate::answer::Realm;
@@ -81,6 +81,8 @@ struct Inner {
     flushing: async_lock::Mutex<Flushing>,
     realm: Realm,
     sources: Sources,
+    /// That clients' addresses are unknown was said.
+    address_unknown: Once,
 }
 
 /// How long the host may take to say what an owner may do.

@@ -286,6 +286,9 @@ impl Tokens {
         if proven {
             self.0.tally.refused(&Refused { token, reason, at, address: address.unpacked() });
         }
+        if reason == Reason::AddressUnknown {
+            self.0.say_that_addresses_are_unknown();
+        }
         tracing::debug!(%reason, %token, needed, "request refused");
         let refusal = Refusal::new(reason, self.0.id).of(token, at).proven(proven);
         needed.into_iter().fold(refusal, Refusal::needing)
@@ -426,6 +429,19 @@ impl Tokens {
 }
 
 impl Inner {
+    /// What is wrong is most likely how the service is set up, whatever asks it: every such request would say it again.
+    #[cold]
+    fn say_that_addresses_are_unknown(&self) {
+        self.address_unknown.call_once(|| {
+            tracing::warn!(
+                "a token that is restricted to networks was refused, since the client's address is not known; serve on a socket that \
+                 knows its peer (on axum: `into_make_service_with_connect_info::<SocketAddr>()`), name your proxies with \
+                 `TokenLayer::behind` and `Management::trusted_proxies`, or put a `ClientAddress` into the request's extensions; where \
+                 a service asks about a token by introspection, nobody knows it; this is said once"
+            );
+        });
+    }
+
     /// Makes the digest of a secret under the current key, for the next flush to store: once for each snapshot.
     #[cold]
     fn remake_digest(&self, parsed: Parsed<'_>, snapshot: &Snapshot) {

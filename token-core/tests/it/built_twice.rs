@@ -1,38 +1,20 @@
 //! A service that was built once for each worker is noticed, and two services are not taken for one.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use token_core::{Background, Keyring, MemoryStore, TokenStore, Tokens};
 
+use crate::log::Listening;
 use crate::world::KEYS;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// How often it was said while these were built, all of them alive to the end.
 async fn warnings(services: &[(&Arc<MemoryStore>, &str)]) -> usize {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Listening::begin();
     let mut alive = Vec::new();
     for (store, prefix) in services {
         alive.push(build(store, prefix).await);
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    log.matches("before `HttpServer::new`").count()
+    log.text().matches("before `HttpServer::new`").count()
 }
 
 async fn build(store: &Arc<MemoryStore>, prefix: &str) -> (Tokens, Background) {

@@ -11,6 +11,7 @@ mod feed;
 mod keys;
 mod leaks;
 mod loading;
+mod log;
 mod longer_lives;
 mod looking;
 mod management;

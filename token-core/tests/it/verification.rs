@@ -8,6 +8,7 @@ use token_core::{
     Reason, Requirement, ResourceId, ResourceSet, Resources, Risk, Rotation, Scope, ScopeDef, ScopeName,
 };
 
+use crate::log::Listening;
 use crate::world::MAX_STALENESS;
 use crate::world::{BillingAll, BillingRead, ProjectsRead, ProjectsWrite, World, grants, minutes, name, request, text};
 
@@ -237,6 +238,31 @@ async fn a_token_restricted_to_networks_needs_a_known_address_in_one() {
     assert_eq!(present(Caller::at("::ffff:198.51.100.7".parse().unwrap())).await, Ok(()));
     assert_eq!(present(Caller::at("198.51.101.7".parse().unwrap())).await, Err(Reason::NetworkNotAllowed));
     assert_eq!(present(Caller::default()).await, Err(Reason::AddressUnknown));
+}
+
+/// Whatever asks, layer, proxy or page: where nobody knows where clients are, whoever runs the service is told, and not flooded.
+#[tokio::test]
+async fn that_addresses_are_unknown_is_said_once_for_a_service() {
+    let world = World::new().await;
+    let networks = Some(Networks::parse(["198.51.100.0/24"]).unwrap());
+    let minted = world.tokens.manage(&world.owner).create(&NewToken { networks, ..request(&[]) }).await.unwrap();
+    let present = async |text: &str| {
+        let credential = Credential::Borrowed(text.as_bytes());
+        world.tokens.authenticate(Ok(credential), Caller::default()).await.unwrap_err().reason()
+    };
+    let log = Listening::begin();
+    // Strangers have nobody told of anything.
+    assert_eq!(present(&with_wrong_verifier(text(&minted))).await, Reason::WrongVerifier);
+    assert_eq!(log.text(), "");
+    for _ in 0..3 {
+        assert_eq!(present(text(&minted)).await, Reason::AddressUnknown);
+    }
+    let said = log.text();
+    assert_eq!(said.matches("WARN").count(), 1, "{said}");
+    for part in ["TokenLayer::behind", "Management::trusted_proxies", "ClientAddress", "introspection"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains(text(&minted)), "{said}");
 }
 
 #[tokio::test]
