@@ -77,21 +77,24 @@ impl Redeemed {
     }
 }
 
-/// What is wrong with a form, of which field; or why there is no form to go on with.
-pub(crate) fn fault(error: ManageError) -> Result<Faults, Refused> {
+/// What is wrong with a form, of which of its fields, or of the form itself if it has none for that; or why there is no form to go on with.
+pub(crate) fn fault(error: ManageError, fields: &[&str]) -> Result<Faults, Refused> {
     use ManageError as E;
     let field = match &error {
         E::UnknownScopes(_) | E::ExceedsRights(_) => "permissions",
         E::Expiry(_) | E::Rotation(RotationError::Expiry(_)) => "expires",
         E::OwnerNotNamed | E::OwnerUnknown | E::OwnerSuspended => "owner",
-        E::Rotation(RotationError::TwoLive { .. }) => return Ok(Faults::one("replace", w::TWO_LIVE)),
+        E::Rotation(RotationError::TwoLive { .. }) => "replace",
         E::Rotation(_) => "overlap",
-        E::CapReached { .. } => "name",
-        E::Policy(_) => "form",
-        E::Contention => return Ok(Faults::one("form", w::CONTENTION)),
+        E::CapReached { .. } | E::Policy(_) | E::Contention => "form",
         _ => return Err(error.into()),
     };
-    Ok(Faults::one(field, w::sentence(&error.to_string())))
+    let says = match &error {
+        E::Rotation(RotationError::TwoLive { .. }) => w::TWO_LIVE.to_owned(),
+        E::Contention => w::CONTENTION.to_owned(),
+        error => w::sentence(&error.to_string()),
+    };
+    Ok(Faults::one(if fields.contains(&field) { field } else { "form" }, says))
 }
 
 pub(crate) fn nonce_fault(error: NonceError) -> Faults {

@@ -10,7 +10,7 @@ use crate::words as w;
 use super::changing::{Redeemed, fault, nonce_fault};
 use super::draft::Draft;
 use super::frame::{Faults, Frame, page};
-use super::grant_form::GrantForm;
+use super::grant_form::{FIELDS, GrantForm};
 use super::permissions::{Kind, kinds};
 use super::reveal;
 use super::{Refused, Visit};
@@ -83,7 +83,9 @@ async fn made(visit: &Visit<'_>, redeemed: &Redeemed, request: &NewToken) -> Res
             let id = redeemed.used_for(visit).await?;
             Ok(Ok(reveal::shown_before(visit, &visit.manage().token(id).await?.token)?))
         }
-        Err(error) => Ok(Err(fault(error)?)),
+        // Whose it is, admins say alone.
+        Err(error) if visit.actor.is_admin() => Ok(Err(fault(error, &[&FIELDS[..], &["owner"]].concat())?)),
+        Err(error) => Ok(Err(fault(error, &FIELDS)?)),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::words as w;
 use super::changing::{Redeemed, fault, nonce_fault};
 use super::draft::{Choice, Draft};
 use super::frame::{Faults, Frame, page};
-use super::grant_form::GrantForm;
+use super::grant_form::{FIELDS, GrantForm};
 use super::permissions::kinds;
 use super::{Refused, Visit};
 
@@ -93,7 +93,7 @@ async fn save(
         Err(ManageError::StaleRevision { .. }) => {
             return Ok(Saved::Refused(Faults::one("form", w::CHANGED_MEANWHILE)));
         }
-        Err(error) => return fault(error).map(Saved::Refused),
+        Err(error) => return fault(error, &FIELDS).map(Saved::Refused),
     };
     // A form that was sent before makes no second change: what it asks for is so already, or it is not done.
     Ok(if is_so(visit, draft, &present, redeemed).await? { Saved::Done } else { Saved::Spent })

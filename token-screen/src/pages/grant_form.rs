@@ -8,6 +8,9 @@ use super::draft::{Choice, Draft, Reach, default_key, ends};
 use super::permissions::{Kind, kinds, split};
 use super::{Refused, Visit};
 
+/// The fields of a form of permissions.
+pub(crate) const FIELDS: [&str; 5] = ["name", "permissions", "resources", "expires", "networks"];
+
 /// All that a form of permissions shows beside what was filled in.
 #[derive(Debug)]
 pub(crate) struct GrantForm {

@@ -146,7 +146,7 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Result<Response, Refused> {
     if !sets {
         return match visit.manage().rehearse(&policy).await {
             Ok(rehearsal) => show(visit, fields, Some(rehearsal), Faults::default(), false),
-            Err(error) => show(visit, fields, None, fault(error)?, false),
+            Err(error) => show(visit, fields, None, fault(error, &[])?, false),
         };
     }
     if !visit.fresh {
@@ -159,7 +159,7 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Result<Response, Refused> {
     let present = match redeemed.manage(visit).set_policy(&policy).await {
         Ok(present) => present,
         Err(ManageError::ChangeIdReused) => visit.manage().policy().await?,
-        Err(error) => return show(visit, fields, None, fault(error)?, false),
+        Err(error) => return show(visit, fields, None, fault(error, &[])?, false),
     };
     // A form that was sent before makes no second change: what it asks for is so already, or it is not done.
     if present == policy {

@@ -54,7 +54,7 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Result<Response, Refused> {
             Ok(_) if must_type && typed != listed.token.name.as_str() => faults.add("name", w::TYPE_THE_NAME),
             Ok(redeemed) => match redeemed.manage(visit).revoke(listed.token.id).await {
                 Ok(_) | Err(ManageError::ChangeIdReused) => return Ok(Response::see(to_the_token)),
-                Err(error) => faults = fault(error)?,
+                Err(error) => faults = fault(error, &[])?,
             },
         }
     } else {

@@ -110,7 +110,11 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Result<Response, Refused> {
             None => reveal::shown_before(visit, &minted.token),
         },
         Err(ManageError::ChangeIdReused) => reveal::shown_before(visit, &listed.token),
-        Err(error) => show(visit, &listed, Some(wish), fault(error)?, Some(redeemed)).await,
+        Err(error) => {
+            let may_end_one = listed.token.overlap(visit.dates.now).is_some();
+            let fields: &[&str] = if may_end_one { &["replace", "overlap"] } else { &["overlap"] };
+            show(visit, &listed, Some(wish), fault(error, fields)?, Some(redeemed)).await
+        }
     }
 }
 
@@ -176,7 +180,7 @@ pub(super) async fn end_overlap(visit: &Visit<'_>) -> Result<Response, Refused> 
         match visit.redeem(nonce, &action) {
             Ok(redeemed) => match redeemed.manage(visit).end_overlap(listed.token.id).await {
                 Ok(_) | Err(ManageError::ChangeIdReused) => return Ok(Response::see(to_the_token)),
-                Err(error) => fault(error)?,
+                Err(error) => fault(error, &[])?,
             },
             Err(error) => nonce_fault(error),
         }

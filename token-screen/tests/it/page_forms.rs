@@ -1,9 +1,10 @@
 //! What forms take, what they refuse, and what is shown once.
 
-use token_core::{ListFilter, Position};
+use token_core::{Actor, ActorId, Ceiling, Grant, Grants, ListFilter, OwnerId, Policy, Position};
+use token_screen::{Request, SignedIn};
 
 use crate::pages::{get, post};
-use crate::world::{Who, World, owner, with, without};
+use crate::world::{Who, World, admin, owner, with, without};
 
 const REST: &str = "p.projects=read&reach=all&resources=&expires=30&date=&networks=";
 
@@ -136,21 +137,19 @@ async fn a_sign_in_that_is_too_old_gives_nothing_and_loses_nothing() {
     assert_eq!(ended.status, 303);
 }
 
+/// As Ann, where she may do no more than look at projects.
+async fn ask_as_reader(world: &World, request: Request) -> (u16, String) {
+    let few = Grants::new([Grant::all("projects:read").unwrap()]).unwrap();
+    let ann = Actor::owner(ActorId::new("ann").unwrap(), OwnerId::new("ann").unwrap(), Ceiling::Only(few));
+    let visitor = SignedIn::by_cookie(ann, world.tokens.now());
+    let response = crate::pages::screen(world).handle(request, Some(visitor)).await;
+    (response.status, String::from_utf8(response.body).unwrap())
+}
+
 #[tokio::test]
 async fn what_someone_may_not_grant_can_not_be_chosen_and_is_refused() {
     let world = World::new().await;
-    let few = token_core::Grants::new([token_core::Grant::all("projects:read").unwrap()]).unwrap();
-    let actor = token_core::Actor::owner(
-        token_core::ActorId::new("ann").unwrap(),
-        token_core::OwnerId::new("ann").unwrap(),
-        token_core::Ceiling::Only(few),
-    );
-    let screen = crate::pages::screen(&world);
-    let ask = async |request| {
-        let visitor = token_screen::SignedIn::by_cookie(actor.clone(), world.tokens.now());
-        let response = screen.handle(request, Some(visitor)).await;
-        (response.status, String::from_utf8(response.body).unwrap())
-    };
+    let ask = async |request| ask_as_reader(&world, request).await;
     let (_, html) = ask(get("/new")).await;
     let write = html.split("<label").find(|label| label.contains("value=\"write\"")).unwrap();
     assert!(write.contains("disabled") && write.contains("You don’t have this yourself"));
@@ -190,15 +189,61 @@ async fn every_fault_that_is_told_leads_to_what_it_is_about() {
         let late = world.page(*who, post(path, &format!("nonce=x&{fields}"))).await;
         for page in [told, late] {
             assert_eq!(page.status, 422, "{path} {fields}");
-            let faults = crate::pages::between(&page.html, "id=\"faults\"", "</div>").unwrap();
-            let links: Vec<&str> =
-                faults.split("href=\"#").skip(1).map(|link| &link[..link.find('"').unwrap()]).collect();
-            assert!(!links.is_empty(), "{path}");
-            for link in links {
-                assert!(page.html.contains(&format!("id=\"{link}\"")), "{path}: #{link}");
-            }
+            assert!(!links(&page.html).is_empty(), "{path}");
         }
     }
+}
+
+/// What the summary of faults leads to, all of which is on the page.
+fn links(html: &str) -> Vec<&str> {
+    let faults = crate::pages::between(html, "id=\"faults\"", "</div>").unwrap();
+    let links: Vec<&str> = faults.split("href=\"#").skip(1).map(|link| &link[..link.find('"').unwrap()]).collect();
+    for link in &links {
+        assert!(html.contains(&format!("id=\"{link}\"")), "#{link}");
+    }
+    links
+}
+
+#[tokio::test]
+async fn a_fault_that_no_field_of_the_page_is_about_leads_to_the_form() {
+    let world = World::new().await;
+    let ann = OwnerId::new("ann").unwrap();
+    let form = format!("name=x&{REST}");
+    let owned = format!("owner=ann&{form}");
+
+    // As many tokens as there may be: no name would help.
+    let root = admin();
+    let manage = world.tokens.manage(&root);
+    let policy = Policy { live_tokens_per_owner: 1, ..Default::default() };
+    manage.set_policy(&policy).await.unwrap();
+    for (who, form) in [(Who::Owner, &form), (Who::Admin, &owned)] {
+        let page = world.send_form(who, "/new", form).await;
+        assert_eq!((page.status, links(&page.html)), (422, vec!["form"]), "{who:?}");
+        assert!(page.html.contains("1 live tokens") && !page.html.contains("aria-invalid"), "{who:?}");
+    }
+    manage.set_policy(&Default::default()).await.unwrap();
+
+    // Whose tokens they are is an admin's to say, where they are made.
+    manage.suspend(&ann).await.unwrap();
+    let edited = format!("revision=1&{}", form.replace("expires=30", "expires=keep"));
+    let (edit, rotate) = (format!("/{}/edit", world.plain.id), format!("/{}/rotate", world.plain.id));
+    for (who, path, form, leads_to) in [
+        (Who::Owner, "/new", form.as_str(), "form"),
+        (Who::Admin, "/new", &owned, "owner"),
+        (Who::Owner, &edit, &edited, "form"),
+        (Who::Admin, &edit, &edited, "form"),
+        (Who::Owner, &rotate, "overlap=900", "form"),
+    ] {
+        let page = world.send_form(who, path, form).await;
+        assert_eq!((page.status, links(&page.html)), (422, vec![leads_to]), "{who:?} {path}");
+    }
+    manage.resume(&ann).await.unwrap();
+
+    // Rights that someone lacks are chosen on another page.
+    let (_, html) = ask_as_reader(&world, get(&rotate)).await;
+    let nonce = crate::pages::between(&html, "name=\"nonce\" value=\"", "\"").unwrap();
+    let (status, html) = ask_as_reader(&world, post(&rotate, &format!("nonce={nonce}&overlap=900"))).await;
+    assert_eq!((status, links(&html)), (422, vec!["form"]));
 }
 
 #[tokio::test]
