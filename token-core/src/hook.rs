@@ -18,8 +18,9 @@ pub(crate) enum HookError {
 }
 
 /// The answer of a hook, or that it panicked.
-pub(crate) async fn caught<T>(hook: impl Future<Output = T>) -> Result<T, HookError> {
-    let mut hook = pin!(hook);
+pub(crate) async fn caught<F: Future>(hook: impl FnOnce() -> F) -> Result<F::Output, HookError> {
+    // Called inside of the future, so that a panic of the call itself is caught too.
+    let mut hook = pin!(async { hook().await });
     // The future is never polled again after a panic, so nothing half-changed is seen.
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| hook.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),
@@ -29,7 +30,10 @@ pub(crate) async fn caught<T>(hook: impl Future<Output = T>) -> Result<T, HookEr
 }
 
 /// The answer of a hook, or that it panicked or took longer than `limit`.
-pub(crate) async fn caught_within<T>(limit: Duration, hook: impl Future<Output = T>) -> Result<T, HookError> {
+pub(crate) async fn caught_within<F: Future>(
+    limit: Duration,
+    hook: impl FnOnce() -> F,
+) -> Result<F::Output, HookError> {
     within(limit, caught(hook)).await.flatten()
 }
 
@@ -52,15 +56,21 @@ pub(crate) async fn within<T>(limit: Duration, answer: impl Future<Output = T>) 
 mod tests {
     use super::*;
 
+    fn bug() {
+        panic!("a bug of the host's")
+    }
+
     #[tokio::test]
     async fn answers_panics_and_delays_are_told_apart() {
         let long = Duration::from_secs(3600);
-        assert!(matches!(caught_within(long, async { 1 }).await, Ok(1)));
-        assert!(matches!(
-            caught_within::<()>(long, async { panic!("a bug of the host's") }).await,
-            Err(HookError::Panicked)
-        ));
-        let hanging = std::future::pending::<()>();
+        assert!(matches!(caught_within(long, || async { 1 }).await, Ok(1)));
+        assert!(matches!(caught_within(long, || async { bug() }).await, Err(HookError::Panicked)));
+        let at_the_call = || {
+            bug();
+            std::future::ready(())
+        };
+        assert!(matches!(caught_within(long, at_the_call).await, Err(HookError::Panicked)));
+        let hanging = std::future::pending::<()>;
         assert!(matches!(caught_within(Duration::from_millis(1), hanging).await, Err(HookError::TimedOut)));
     }
 }

@@ -326,7 +326,7 @@ impl Worker {
                 if failed.contains(&&event.subject) {
                     continue;
                 }
-                match caught_within(DELIVERY_LIMIT, sink.deliver(event)).await.map_err(Into::into).flatten() {
+                match caught_within(DELIVERY_LIMIT, || sink.deliver(event)).await.map_err(Into::into).flatten() {
                     Ok(()) => store.ack(&[*cursor], self.tokens.now()).await?,
                     Err(error) => {
                         let subject = &event.subject;

@@ -152,8 +152,7 @@ struct CeilingUnavailable;
 impl Inner {
     /// What the owner may do at present; `None` if the host does not know it or has deactivated it.
     async fn ceiling(&self, owner: &OwnerId) -> Result<Option<Rights>, CeilingUnavailable> {
-        // Called inside of the future, so that a panic of the call itself is caught too.
-        match caught_within(CEILING_LIMIT, async { self.ceilings.ceiling(owner).await }).await {
+        match caught_within(CEILING_LIMIT, || self.ceilings.ceiling(owner)).await {
             Ok(Ok(ceiling)) => Ok(ceiling.map(|ceiling| Rights::under(&ceiling, &self.catalog))),
             Ok(Err(error)) => {
                 tracing::error!(%owner, error = %error, "the host could not say what an owner may do");

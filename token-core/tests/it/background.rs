@@ -1,6 +1,7 @@
 //! The work between requests: events reach the sink at least once and in order, whatever the sink does.
 
 use std::error::Error;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -112,6 +113,65 @@ async fn a_sink_that_hangs_keeps_no_usage_from_being_stored() {
     let soon = std::time::Duration::from_secs(7);
     tokio::time::timeout(soon, stored).await.expect("the use was not stored");
     running.abort();
+}
+
+/// A sink that is written without the macro, and panics as it is called, before there is a future.
+struct AtTheCall(Arc<Sink>);
+
+impl AuditSink for AtTheCall {
+    fn deliver<'sink, 'event, 'future>(
+        &'sink self,
+        event: &'event Event,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'future>>
+    where
+        'sink: 'future,
+        'event: 'future,
+    {
+        if std::mem::take(&mut *self.0.mood.lock().unwrap()) == Mood::Panicking {
+            panic!("a bug in the host's sink");
+        }
+        self.0.seen.lock().unwrap().push((event.detail().unwrap().kind().to_owned(), event.seq));
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_as_it_is_called_ends_nothing_of_the_background() {
+    let sink = Arc::new(Sink::default());
+    *sink.mood.lock().unwrap() = Mood::Panicking;
+    let world =
+        World::with(Arc::new(MemoryStore::new()), |builder| builder.audit_sink(AtTheCall(Arc::clone(&sink)))).await;
+    let minted = world.create(&[]).await;
+    let verified = world.verify(&minted).await.unwrap();
+    let World { tokens, background, owner, clock, .. } = world;
+    let running = tokio::spawn(background);
+    soon("the sink was not called", || *sink.mood.lock().unwrap() == Mood::Fine).await;
+
+    tokens.tally_use(&verified, &token_core::Call::default());
+    let manage = tokens.manage(&owner);
+    let stored = async {
+        while manage.usage(minted.token.id, Time::EPOCH).await.unwrap().hours.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(minutes(1), stored).await.expect("the use was not stored");
+
+    assert!(sink.seen.lock().unwrap().is_empty(), "its lease has not ended");
+    clock.advance(minutes(1));
+    manage.revoke(minted.token.id).await.unwrap();
+    soon("the events were not delivered", || sink.seen.lock().unwrap().len() == 2).await;
+    assert_eq!(*sink.seen.lock().unwrap(), [("created".to_owned(), 1), ("revoked".to_owned(), 2)]);
+    running.abort();
+}
+
+/// Lets others run until it is so.
+async fn soon(otherwise: &str, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(minutes(1), waiting).await.expect(otherwise);
 }
 
 /// Lets calls that record wait, before the store is asked or after it has answered.
