@@ -13,12 +13,11 @@ use tracing::Instrument;
 use crate::audit::AuditSink;
 use crate::clock::Time;
 use crate::counters;
-use crate::event::Subject;
-use crate::hook::caught_within;
-use crate::store::{Delivery, Fault, StoreError, TokenStore};
+use crate::store::{Fault, StoreError, TokenStore};
 use crate::tally::Tally;
 use crate::usage::{SignalTally, Tallies};
 
+use super::deliver::{Deliveries, Troubled};
 use super::follow::{Follower, Told};
 use super::watch::Watch;
 use super::{Inner, Tokens};
@@ -30,11 +29,6 @@ const FEED_PAUSE: Duration = Duration::from_millis(10);
 const FEED_RETRY: Duration = Duration::from_millis(250);
 /// How often it is asked whether stored usage is to be looked after: by the clock of the service, which may be set.
 const TEND_LOOK: Duration = Duration::from_secs(60);
-/// Events taken at once, and how long they are kept from other nodes meanwhile.
-const DELIVERY_BATCH: u32 = 100;
-const DELIVERY_LEASE: Duration = Duration::from_secs(30);
-/// How long a sink may take for one event before that counts as a failure. Well within the lease.
-const DELIVERY_LIMIT: Duration = Duration::from_secs(10);
 
 /// The work between requests. Spawn it on the host's runtime; it runs until it is dropped.
 ///
@@ -61,12 +55,13 @@ struct Worker {
     follower: Arc<async_lock::Mutex<Follower>>,
     /// When stored usage was last looked after.
     tended: Arc<async_lock::Mutex<Option<Time>>>,
+    troubled: Arc<async_lock::Mutex<Troubled>>,
 }
 
 impl Background {
     pub(super) fn new(tokens: Tokens, sink: Option<Arc<dyn AuditSink>>) -> Background {
         Background {
-            worker: Worker { tokens, sink, follower: Arc::default(), tended: Arc::default() },
+            worker: Worker { tokens, sink, follower: Arc::default(), tended: Arc::default(), troubled: Arc::default() },
             running: None,
             turned: AtomicBool::new(false),
         }
@@ -284,14 +279,19 @@ impl Worker {
 
     async fn keep_delivering(&self, changed: &AtomicBool) {
         let Some(sink) = &self.sink else { return std::future::pending().await };
+        let mut troubled = self.troubled.lock().await;
+        let mut deliveries = Deliveries::new(&self.tokens.0, &**sink, &mut troubled);
         loop {
+            deliveries.look();
             let mut interval = pin!(Delay::new(INTERVAL));
-            // Whoever sets it is polled by the same task, just before.
             poll_fn(|context| {
+                while let Poll::Ready(Some(error)) = deliveries.poll(context) {
+                    report(Err(error));
+                }
+                // Whoever sets it is polled by the same task, just before.
                 if changed.swap(false, Ordering::Relaxed) { Poll::Ready(()) } else { interval.as_mut().poll(context) }
             })
             .await;
-            report(self.deliver(&**sink).await);
         }
     }
 
@@ -300,45 +300,21 @@ impl Worker {
         let flushed = self.tokens.flush().await;
         let followed = self.follower.lock().await.catch_up(inner).await;
         let refreshed = inner.refresh().await;
-        let delivered = match &self.sink {
-            Some(sink) => self.deliver(&**sink).await,
-            None => Ok(()),
-        };
+        let delivered = self.deliver().await;
         let tended = self.tend().await;
         flushed.and(followed).and(refreshed).and(delivered).and(tended)
     }
 
-    async fn deliver(&self, sink: &dyn AuditSink) -> Result<(), StoreError> {
-        let store = &self.tokens.0.store;
-        loop {
-            let claimed_at = self.tokens.now();
-            let claimed = store.claim(claimed_at, DELIVERY_LEASE, DELIVERY_BATCH).await?;
-            if claimed.is_empty() {
-                return Ok(());
-            }
-            let mut failed: Vec<&Subject> = Vec::new();
-            for Delivery { cursor, event } in &claimed {
-                // The rest of a slow batch is somebody's again once its lease has ended.
-                if self.tokens.now().since(claimed_at) + DELIVERY_LIMIT > DELIVERY_LEASE {
-                    return Ok(());
-                }
-                // In order for each subject: nothing overtakes an event that failed.
-                if failed.contains(&&event.subject) {
-                    continue;
-                }
-                match caught_within(DELIVERY_LIMIT, || sink.deliver(event)).await.map_err(Into::into).flatten() {
-                    Ok(()) => store.ack(&[*cursor], self.tokens.now()).await?,
-                    Err(error) => {
-                        let subject = &event.subject;
-                        tracing::warn!(%subject, seq = event.seq, error = %error, "the audit sink failed; trying again");
-                        failed.push(subject);
-                    }
-                }
-            }
-            if !failed.is_empty() {
-                return Ok(());
-            }
+    async fn deliver(&self) -> Result<(), StoreError> {
+        let Some(sink) = &self.sink else { return Ok(()) };
+        let mut troubled = self.troubled.lock().await;
+        let mut deliveries = Deliveries::new(&self.tokens.0, &**sink, &mut troubled);
+        deliveries.look();
+        let mut delivered = Ok(());
+        while let Some(error) = poll_fn(|context| deliveries.poll(context)).await {
+            delivered = delivered.and(Err(error));
         }
+        delivered
     }
 }
 

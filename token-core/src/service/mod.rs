@@ -2,6 +2,7 @@
 
 mod background;
 mod builder;
+mod deliver;
 mod error;
 mod follow;
 mod forms;

@@ -1,5 +1,6 @@
 //! The work between requests: events reach the sink at least once and in order, whatever the sink does.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use token_core::testing::{Call, Hook, HookedStore};
-use token_core::{AuditSink, Edit, Event, Fault, MemoryStore, StoreError, Time};
+use token_core::{AuditSink, Edit, Event, Fault, MemoryStore, StoreError, Subject, Time, TokenId};
 
 use crate::world::{World, minutes, name};
 
@@ -161,6 +162,64 @@ async fn a_sink_that_panics_as_it_is_called_ends_nothing_of_the_background() {
     manage.revoke(minted.token.id).await.unwrap();
     soon("the events were not delivered", || sink.seen.lock().unwrap().len() == 2).await;
     assert_eq!(*sink.seen.lock().unwrap(), [("created".to_owned(), 1), ("revoked".to_owned(), 2)]);
+    running.abort();
+}
+
+/// Hangs over some subjects, for as long as it is told to.
+#[derive(Default)]
+struct Choosy {
+    hangs_over: Mutex<HashSet<Subject>>,
+    seen: Mutex<Vec<(Subject, u64)>>,
+}
+
+struct SharedChoosy(Arc<Choosy>);
+
+#[async_trait]
+impl AuditSink for SharedChoosy {
+    async fn deliver(&self, event: &Event) -> Result<(), Box<dyn Error + Send + Sync>> {
+        while self.0.hangs_over.lock().unwrap().contains(&event.subject) {
+            tokio::task::yield_now().await;
+        }
+        self.0.seen.lock().unwrap().push((event.subject.clone(), event.seq));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_hangs_over_some_subjects_delays_no_event_of_others_and_no_change() {
+    let sink = Arc::new(Choosy::default());
+    let world =
+        World::with(Arc::new(MemoryStore::new()), |builder| builder.audit_sink(SharedChoosy(Arc::clone(&sink)))).await;
+    let hanging = [world.create(&[]).await.token.id, world.create(&[]).await.token.id];
+    sink.hangs_over.lock().unwrap().extend(hanging.map(Subject::Token));
+    let other = world.create(&[]).await.token.id;
+    let World { tokens, background, owner, clock, .. } = world;
+    let running = tokio::spawn(background);
+    let seen = |events: &[(TokenId, u64)]| {
+        let events: Vec<_> = events.iter().map(|(token, seq)| (Subject::Token(*token), *seq)).collect();
+        *sink.seen.lock().unwrap() == events
+    };
+    soon("an event waits for those of others", || seen(&[(other, 1)])).await;
+
+    let rename = Edit { name: Some(name("renamed")), ..Edit::default() };
+    let manage = tokens.manage(&owner);
+    manage.edit(hanging[0], &rename).await.unwrap();
+    manage.revoke(hanging[1]).await.unwrap();
+    manage.revoke(other).await.unwrap();
+    soon("an event waits for those of others", || seen(&[(other, 1), (other, 2)])).await;
+
+    sink.hangs_over.lock().unwrap().clear();
+    let all = || {
+        // Should they have been given up on meanwhile.
+        clock.advance(minutes(1));
+        sink.seen.lock().unwrap().len() == 6
+    };
+    soon("what it had hung over was not delivered", all).await;
+    for token in hanging {
+        let mut of_it = sink.seen.lock().unwrap().clone();
+        of_it.retain(|(subject, _)| *subject == Subject::Token(token));
+        assert_eq!(of_it, [1, 2].map(|seq| (Subject::Token(token), seq)));
+    }
     running.abort();
 }
 
