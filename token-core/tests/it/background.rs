@@ -289,6 +289,20 @@ async fn a_flush_that_is_given_up_is_gone_on_with_and_counts_once() {
 }
 
 #[tokio::test]
+async fn nothing_is_delivered_by_a_clock_at_the_end_of_time() {
+    let sink = Arc::new(Sink::default());
+    let world =
+        World::with(Arc::new(MemoryStore::new()), |builder| builder.audit_sink(Shared(Arc::clone(&sink)))).await;
+    world.create(&[]).await;
+    world.clock.set_wall(Time::MAX);
+    world.background.turn().await.unwrap();
+    assert!(sink.seen.lock().unwrap().is_empty());
+    world.clock.set_wall(crate::world::start());
+    world.background.turn().await.unwrap();
+    assert_eq!(*sink.seen.lock().unwrap(), [("created".to_owned(), 1)]);
+}
+
+#[tokio::test]
 async fn a_spawned_background_works_by_itself() {
     let sink = Arc::new(Sink::default());
     let world =
