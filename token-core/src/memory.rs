@@ -223,14 +223,15 @@ impl State {
     }
 
     fn claim(&mut self, now: Time, lease: Duration, limit: u32) -> Vec<Delivery> {
-        let until = now.checked_add(lease).unwrap_or(Time::MAX);
+        let after = |span| now.checked_add(span).unwrap_or(Time::MAX);
+        let (until, longest) = (after(lease), after(lease.saturating_mul(2)));
         let mut held: Vec<Subject> = Vec::new();
         let mut taken = Vec::new();
         for (cursor, row) in &mut self.changes {
             if row.delivered || taken.len() == limit as usize {
                 continue;
             }
-            if row.claimed_until.is_some_and(|end| end > now) {
+            if row.claimed_until.is_some_and(|end| end > now && end <= longest) {
                 held.push(row.subject.clone());
             } else if !held.contains(&row.subject) {
                 row.claimed_until = Some(until);

@@ -117,6 +117,9 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Takes up to `limit` events that were not acknowledged, oldest first, for the time of the lease: until
     /// `now + lease` no other claim gets them, and none gets a later event of the same subject.
+    ///
+    /// A lease that ends later than `now + 2 * lease` is none: whoever took it has a clock that is wrong, and it might never end. So clocks may
+    /// differ by as much as a lease is long.
     async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError>;
 
     /// Acknowledges claimed events: they are never claimed again. Unknown cursors are ignored.

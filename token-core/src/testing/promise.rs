@@ -116,6 +116,7 @@ promises! {
     FeedTellsEveryChange, "the feed tells every change after the cursor, in order", feed::feed_tells_every_change;
     FeedWakesOrTimesOut, "the feed answers when something changes, and when the wait is over", feed::feed_wakes_or_times_out;
     ClaimsAreLeased, "a claimed event is nobody else's until its lease ends", feed::claims_are_leased;
+    WrongLeasesEnd, "a lease that ends later than any that begins now is none", feed::wrong_leases_end;
     ClaimsKeepOrder, "no event of a subject overtakes one that is claimed", feed::claims_keep_order;
     AcksArePermanent, "an acknowledged event is never claimed again", feed::acks_are_permanent;
     PurgeTakesTheDeadOnly, "purge deletes tokens that were dead before the moment, with all that is theirs", feed::purge_takes_the_dead_only;

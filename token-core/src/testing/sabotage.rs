@@ -488,7 +488,12 @@ impl TokenStore for Sabotaged {
     }
 
     async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        let lease = if self.breaks(Promise::ClaimsAreLeased) { Duration::ZERO } else { lease };
+        let lease = match self.breaks {
+            Promise::ClaimsAreLeased => Duration::ZERO,
+            // Of so long a lease none is too long.
+            Promise::WrongLeasesEnd => Duration::MAX,
+            _ => lease,
+        };
         let mut claimed = self.inner.claim(now, lease, limit).await?;
         if self.breaks(Promise::ClaimsKeepOrder) {
             claimed.reverse();

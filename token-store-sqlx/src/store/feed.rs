@@ -55,6 +55,8 @@ fn change(row: &dyn Row) -> Result<(Cursor, Subject), BadColumn> {
 pub(super) struct Claim {
     pub(super) now: Time,
     pub(super) until: Time,
+    /// A lease that ends later than this is none.
+    pub(super) longest: Time,
     pub(super) limit: u32,
     pub(super) lock: &'static str,
 }
@@ -64,9 +66,9 @@ const CLAIMABLE: &str = concat!(
     "SELECT c.id AS cursor_id, ",
     event_columns!(),
     " FROM api_token_changes c JOIN api_token_events e ON e.subject = c.subject AND e.seq = c.seq",
-    " WHERE c.delivered_at IS NULL AND (c.claimed_until IS NULL OR c.claimed_until <= ?)",
+    " WHERE c.delivered_at IS NULL AND (c.claimed_until IS NULL OR c.claimed_until <= ? OR c.claimed_until > ?)",
     " AND NOT EXISTS (SELECT 1 FROM api_token_changes p WHERE p.subject = c.subject AND p.id < c.id",
-    " AND p.delivered_at IS NULL AND p.claimed_until > ?)",
+    " AND p.delivered_at IS NULL AND p.claimed_until > ? AND p.claimed_until <= ?)",
     " ORDER BY c.id LIMIT ?"
 );
 
@@ -78,7 +80,8 @@ impl Work for Claim {
         // One claim after the other, so that each sees what those before it took. The row is there for nothing else.
         let turn = format!("SELECT value FROM api_token_meta WHERE name = 'turn:claim'{}", self.lock);
         session.query(turn.into(), &[]).await?;
-        let found = session.query(CLAIMABLE.into(), &values![self.now, self.now, self.limit]).await?;
+        let (now, longest) = (self.now, self.longest);
+        let found = session.query(CLAIMABLE.into(), &values![now, longest, now, longest, self.limit]).await?;
         // One that can't be read is taken too, and delivered to nobody: it neither takes the place of others, nor is it overtaken
         // within its subject.
         let cursors: Vec<i64> = found.iter().map(|row| row.need_int("cursor_id")).collect::<Result<_, _>>()?;

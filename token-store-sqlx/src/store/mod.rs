@@ -228,8 +228,9 @@ impl TokenStore for SqlStore {
     }
 
     async fn claim(&self, now: Time, lease: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        let until = now.checked_add(lease).unwrap_or(Time::MAX);
-        self.transact(&feed::Claim { now, until, limit, lock: self.dialect.lock() }).await
+        let after = |span| now.checked_add(span).unwrap_or(Time::MAX);
+        let (until, longest) = (after(lease), after(lease.saturating_mul(2)));
+        self.transact(&feed::Claim { now, until, longest, limit, lock: self.dialect.lock() }).await
     }
 
     async fn ack(&self, delivered: &[Cursor], at: Time) -> Result<(), StoreError> {

@@ -87,6 +87,27 @@ pub(in crate::testing) async fn claims_are_leased(store: Arc<dyn TokenStore>) ->
     same("a claim after the second lease", &claimed(&store.claim(time(62), LEASE, 10).await?), &events(&[&two]))
 }
 
+pub(in crate::testing) async fn wrong_leases_end(store: Arc<dyn TokenStore>) -> Checked {
+    let sample = Sample::new()?;
+    let (token, _) = sample.stored(&*store, "u1", "first").await?;
+    let first = vec![(Subject::Token(token.id), 1)];
+    // By clocks that are ahead: the last as one that can't be believed.
+    for ahead in [time(121), time(1_000_000), Time::MAX] {
+        store.claim(ahead, LEASE, 10).await?;
+        let claim = store.claim(time(0), LEASE, 10).await?;
+        same("a claim of what is leased by a clock that is wrong", &claimed(&claim), &first)?;
+    }
+    // As clocks differ.
+    store.claim(time(60), LEASE, 10).await?;
+    same("a claim by a clock that is behind", &claimed(&store.claim(time(0), LEASE, 10).await?), &Vec::new())?;
+    let (change, _) = sample.rename(&token, "second")?;
+    sample.done(&*store, &change).await?;
+    same("a claim behind it", &claimed(&store.claim(time(0), LEASE, 10).await?), &Vec::new())?;
+    store.claim(Time::MAX, LEASE, 10).await?;
+    let both = vec![(Subject::Token(token.id), 1), (Subject::Token(token.id), 2)];
+    same("a claim behind one that is wrong", &claimed(&store.claim(time(0), LEASE, 10).await?), &both)
+}
+
 pub(in crate::testing) async fn claims_keep_order(store: Arc<dyn TokenStore>) -> Checked {
     let sample = Sample::new()?;
     let (token, _) = sample.stored(&*store, "u1", "first").await?;
@@ -98,10 +119,10 @@ pub(in crate::testing) async fn claims_keep_order(store: Arc<dyn TokenStore>) ->
     let (change, _) = sample.rename(&after, "third")?;
     sample.done(&*store, &change).await?;
     let (other, _) = sample.stored(&*store, "u1", "other").await?;
-    let beside = claimed(&store.claim(time(1), Duration::from_secs(1), 10).await?);
+    let beside = claimed(&store.claim(time(1), LEASE, 10).await?);
     same("a claim while the first event is leased", &beside, &vec![(Subject::Token(other.id), 1)])?;
     store.ack(&cursors(&first), time(2)).await?;
-    let rest = claimed(&store.claim(time(10), LEASE, 10).await?);
+    let rest = claimed(&store.claim(time(61), LEASE, 10).await?);
     let expected = vec![(subject.clone(), 2), (subject, 3), (Subject::Token(other.id), 1)];
     same("a claim after it was acknowledged", &rest, &expected)
 }
