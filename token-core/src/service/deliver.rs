@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -88,6 +89,8 @@ pub(super) struct Deliveries<'a> {
     sink: &'a dyn AuditSink,
     troubled: &'a mut Troubled,
     limit: Duration,
+    /// One at a time: requests need the store's connections too.
+    acknowledging: Arc<async_lock::Mutex<()>>,
     running: Vec<Running<'a>>,
     waiting: VecDeque<Batch>,
     /// Those in trouble, the one first that was tried the longest time ago.
@@ -105,6 +108,7 @@ impl<'a> Deliveries<'a> {
             sink,
             troubled,
             limit: LIMIT,
+            acknowledging: Arc::default(),
             running: Vec::new(),
             waiting: VecDeque::new(),
             waiting_in_trouble: BTreeMap::new(),
@@ -178,7 +182,9 @@ impl<'a> Deliveries<'a> {
 
     fn begin(&mut self, batch: Batch, in_trouble: bool) {
         let (subject, since) = (batch.subject.clone(), self.inner.clock.monotonic());
-        let work = Box::pin(deliver(self.inner, self.sink, self.limit, batch));
+        let (inner, sink, limit) = (self.inner, self.sink, self.limit);
+        let acknowledging = Arc::clone(&self.acknowledging);
+        let work = Box::pin(async move { deliver(inner, sink, limit, &acknowledging, &batch).await });
         self.running.push(Running { subject, in_trouble, since, work });
     }
 
@@ -231,13 +237,22 @@ impl<'a> Deliveries<'a> {
 }
 
 /// Delivers a batch in order: nothing overtakes an event that failed.
-async fn deliver(inner: &Inner, sink: &dyn AuditSink, limit: Duration, batch: Batch) -> Result<Ended, StoreError> {
+async fn deliver(
+    inner: &Inner,
+    sink: &dyn AuditSink,
+    limit: Duration,
+    acknowledging: &async_lock::Mutex<()>,
+    batch: &Batch,
+) -> Result<Ended, StoreError> {
     for Delivery { cursor, event } in &batch.events {
         if batch.is_late(inner.clock.now()) {
             return Ok(Ended::Late);
         }
         match caught_within(limit, || sink.deliver(event)).await.map_err(Into::into).flatten() {
-            Ok(()) => inner.store.ack(&[*cursor], inner.clock.now()).await?,
+            Ok(()) => {
+                let _one_at_a_time = acknowledging.lock().await;
+                inner.store.ack(&[*cursor], inner.clock.now()).await?;
+            }
             Err(error) => {
                 let subject = &event.subject;
                 tracing::warn!(%subject, seq = event.seq, error = %error, "the audit sink failed; trying again");
@@ -253,7 +268,7 @@ mod tests {
     use std::collections::HashSet;
     use std::error::Error;
     use std::future::poll_fn;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use async_trait::async_trait;
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -286,6 +286,43 @@ async fn a_flush_that_is_given_up_is_gone_on_with_and_counts_once() {
         let usage = world.tokens.manage(&world.owner).usage(minted.token.id, Time::EPOCH).await.unwrap();
         assert_eq!(usage.hours[0].count, used);
     }
+}
+
+/// How many acknowledgements are under way, and how many were at once.
+#[derive(Default)]
+struct Acks {
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl Hook for Acks {
+    async fn before(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::Ack {
+            self.most.fetch_max(self.under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn after(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::Ack {
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn however_many_subjects_are_delivered_at_once_the_store_is_told_of_one() {
+    let store = Arc::new(HookedStore::hooked(Arc::new(MemoryStore::new()), Acks::default()));
+    let sink = Arc::new(Sink::default());
+    let world = World::with(Arc::clone(&store) as _, |builder| builder.audit_sink(Shared(Arc::clone(&sink)))).await;
+    for _ in 0..20 {
+        world.create(&[]).await;
+    }
+    world.background.turn().await.unwrap();
+    assert_eq!((sink.seen.lock().unwrap().len(), store.hook().most.load(Ordering::SeqCst)), (20, 1));
 }
 
 #[tokio::test]
