@@ -15,7 +15,7 @@ pub use tracing_sink::TracingSink;
 /// Receives every event after its change was committed: at least once, and in order for each subject.
 ///
 /// A slow or failing sink delays later events of the same subject and nothing else; changes never wait for it. So events of several
-/// subjects are delivered at once, 12 at most.
+/// subjects are delivered at once, 6 at most.
 #[async_trait]
 pub trait AuditSink: Send + Sync + 'static {
     /// Takes one event. `Ok` promises that it is kept; after an error, or without an answer within 10 seconds, it is delivered again later.

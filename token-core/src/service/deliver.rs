@@ -25,9 +25,10 @@ const LEASE: Duration = Duration::from_secs(30);
 const LIMIT: Duration = Duration::from_secs(10);
 /// A subject that takes longer is in trouble, as one that failed.
 const LONG: Duration = Duration::from_secs(1);
-/// How many subjects are delivered at once, and beside them of those in trouble.
-const AT_ONCE: usize = 8;
-const TROUBLED_AT_ONCE: usize = 4;
+/// How many subjects are delivered at once, and beside them of those in trouble. Few: a sink may take one event at a time, and each is to be
+/// answered within the limit.
+const AT_ONCE: usize = 4;
+const TROUBLED_AT_ONCE: usize = 2;
 /// Events of subjects in trouble that wait here for a place. What is beyond waits in the store, until its lease ends.
 const TROUBLED_WAITING: usize = 1000;
 /// Subjects that are known to be in trouble; then it begins anew.
