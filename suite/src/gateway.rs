@@ -66,6 +66,7 @@ pub fn play_gateway(quickstart: &Path) {
         "X-TOKEN-SCOPES: projects:write",
         "X-Token-Id: 1",
         "X_Token_Owner: root",
+        "X.Token.Owner: root",
         "X-Original-URI: /write/p",
         "X-Forwarded-For: 198.51.100.7",
     ];
@@ -97,6 +98,25 @@ pub fn play_gateway(quickstart: &Path) {
         assert_eq!((passed.status, passed.sent()["path"].as_str()), (200, Some(arrives)), "{path}");
         assert_eq!(passed.received("x-token-owner"), ["ann"]);
     }
+
+    // What some services take for another path is refused as no path, also where it is written in hexadecimal, and whoever asks.
+    for path in [
+        "/x/..;/write/p",
+        "/write;a/p",
+        "/;/write/p",
+        "/write/..;a=b/p",
+        "/x/..%3B/write/p",
+        "/write%3ba/p",
+        "/x\\..\\write\\p",
+        "/x%5C..%5cwrite/p",
+    ] {
+        for token in [&*bearer("reader"), &*bearer("writer"), "Authorization: Bearer x"] {
+            let refused = ask(&format!("POST {path}"), &[token]);
+            assert_eq!(refused.status, 400, "{path}");
+            assert!(!refused.body.contains("headers"), "the service behind was asked: {}", refused.body);
+        }
+    }
+    assert_eq!(ask("GET /p?a=1;b=/..;/write", &[&bearer("reader")]).sent()["path"], "/p?a=1;b=/..;/write");
 
     // Whoever may not is told why, as far as clients are told.
     for (lines, status, challenge) in [
