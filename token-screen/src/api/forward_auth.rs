@@ -7,7 +7,8 @@ use crate::management::Management;
 use crate::percent;
 use crate::problem::Problem;
 
-/// What the service behind the proxy is told of who asks. A proxy writes all of them, over what a client sent by these names.
+/// What the service behind the proxy is told of who asks. A proxy writes all of them, over what a client sent by these names. Names that
+/// differ in `_` or `.` for `-`, and that some services take for these, it has to be told to drop: of itself only nginx does.
 pub(crate) const IDENTITY: [&str; 3] = ["x-token-owner", "x-token-id", "x-token-scopes"];
 
 /// Lets the token through, or says what a client that asks directly would be told. The scope is the operator's: nothing that a client
