@@ -55,6 +55,57 @@ async fn a_waiting_feed_is_woken_by_its_own_process_and_by_others(db: &Database)
     }
 }
 
+/// By looking at the log from time to time every change would be found as well, but later. So this feed waits where nothing is ever
+/// found: it ends early only if it is told that something was committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the server at TOKEN_TEST_POSTGRES_URL"]
+async fn a_waiting_feed_is_told_of_commits_by_the_server_on_postgres() {
+    let db = Database::postgres().await;
+    let (own, other) = (db.store().await, db.store().await);
+    other.commit(&create_first(token(0, "ann"))).await.unwrap();
+    let mut numbers = 1..;
+    let mut is_told = async || {
+        let nowhere = Some(Cursor(i64::MAX));
+        let committing = async {
+            for number in numbers.by_ref() {
+                other.commit(&create(token(number, "ann"), 1000)).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            feed = own.changes(nowhere, Duration::from_secs(60)) => assert!(feed.unwrap().changes.is_empty()),
+            () = committing => {}
+            // Where nothing was heard for 10 seconds it is told to look all the same.
+            () = tokio::time::sleep(Duration::from_secs(5)) => panic!("it is not told of what was committed"),
+        }
+    };
+    let mut session = 0;
+    for _ in 0..2 {
+        // Once it may be told because a session has begun to listen.
+        for _ in 0..4 {
+            is_told().await;
+        }
+        // One that the server has ended is followed by another.
+        session = listening(&db, session).await;
+        db.raw(&format!("SELECT pg_terminate_backend({session})")).await;
+        listening(&db, session).await;
+    }
+}
+
+/// The session that listens for changes, once there is another than this.
+async fn listening(db: &Database, before: i64) -> i64 {
+    let listening = "SELECT CAST(coalesce(max(pid), 0) AS bigint) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+    for _ in 0..200 {
+        let session = db.count(listening).await;
+        if session != 0 && session != before {
+            return session;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("no session listens")
+}
+
 async fn events_are_claimed_once_in_order_and_again_after_their_lease(db: &Database) {
     let store = db.store().await;
     let lease = Duration::from_secs(30);
