@@ -1,5 +1,6 @@
 //! Several nodes of one service, each with a store of its own on the same database, at the same time.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use token_core::{
 };
 use token_store_sqlx::SqlStore;
 
-use crate::database::{Database, on_every_database};
+use crate::database::{Database, Kind, on_every_database};
 use crate::sample::*;
 
 on_every_database! {
-    flushes_of_many_nodes_add_up,
+    flushes_of_many_nodes_add_up_and_do_not_deadlock,
     each_event_is_delivered_by_one_node_and_in_order,
     hours_that_are_folded_while_nodes_count_are_counted_once,
     a_purge_leaves_nothing_behind_whatever_happens_beside_it,
@@ -99,39 +100,99 @@ fn tallies(node: u32) -> Tallies {
     }
 }
 
-async fn flushes_of_many_nodes_add_up(db: &Database) {
-    const FLUSHES: u64 = 20;
-    let nodes = nodes(db).await;
-    let flushing: Vec<_> = (0..)
-        .zip(&nodes)
-        .map(|(number, node)| {
-            let node = node.clone();
-            tokio::spawn(async move {
-                for _ in 0..FLUSHES {
-                    node.record(&tallies(number)).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    for flushed in flushing {
-        flushed.await.unwrap();
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
     }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// All nodes flush at the same time. Answers how often a flush was done again since others were in the way: the store says so in the log
+/// and nowhere else. All of it is on one thread, whose log nobody else writes.
+fn flush_at_once(db: &Database, flushes: u64) -> usize {
+    let log = Log::default();
+    let writer = log.clone();
+    let logging =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
+    let flush = || {
+        let _logging = tracing::subscriber::set_default(logging);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let flushing: Vec<_> = (0..)
+                .zip(nodes(db).await)
+                .map(|(number, node)| {
+                    tokio::spawn(async move {
+                        for _ in 0..flushes {
+                            node.record(&tallies(number)).await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            for flushed in flushing {
+                flushed.await.unwrap();
+            }
+        });
+    };
+    std::thread::scope(|scope| scope.spawn(flush).join()).unwrap();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    log.matches("others were in the way in the token database").count()
+}
+
+/// How many deadlocks a server has ended: PostgreSQL in this database, MariaDB and MySQL in all.
+async fn deadlocks(db: &Database) -> usize {
+    let counted = match db.kind() {
+        Kind::Sqlite => 0,
+        Kind::Postgres => {
+            // What a session has counted it may keep to itself until it ends.
+            db.disconnect_all().await;
+            let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                            AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+            while db.count(sessions).await > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            db.count("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await
+        }
+        Kind::MySql => {
+            let metric = "SELECT CAST(count AS SIGNED) FROM information_schema.innodb_metrics";
+            db.count(&format!("{metric} WHERE name = 'lock_deadlocks'")).await
+        }
+    };
+    usize::try_from(counted).unwrap()
+}
+
+async fn flushes_of_many_nodes_add_up_and_do_not_deadlock(db: &Database) {
+    const FLUSHES: u64 = 20;
+    let before = deadlocks(db).await;
+    let again = flush_at_once(db, FLUSHES);
+    let ended = deadlocks(db).await - before;
+    // Where those of other tests are counted too, it is one of these if a flush was done again as well; which by itself may be that it
+    // waited for too long.
+    let met = if db.kind() == Kind::MySql { ended.min(again) } else { ended };
+    assert_eq!(met, 0, "{again} flushes were done again, and the server ended {ended} deadlocks");
+
+    let store = db.store().await;
     for number in 0..TOKENS {
-        let usage = nodes[0].usage(id(number), at(0)).await.unwrap();
+        let usage = store.usage(id(number), at(0)).await.unwrap();
         assert_eq!(usage.hours.iter().map(|hour| hour.count).sum::<u64>(), FLUSHES * u64::from(NODES));
         assert_eq!(usage.refusals.iter().map(|refusal| refusal.count).sum::<u64>(), FLUSHES * u64::from(NODES));
         assert_eq!(usage.last[0].1.at, at(i64::from(NODES) - 1));
-        let [source] = &nodes[0].sources(id(number), 10).await.unwrap()[..] else { panic!("one source") };
+        let [source] = &store.sources(id(number), 10).await.unwrap()[..] else { panic!("one source") };
         assert_eq!((source.first_seen, source.last_seen), (at(0), at(i64::from(NODES) - 1)));
         assert_eq!((source.uses, source.refusals), (FLUSHES * u64::from(NODES), 2 * FLUSHES * u64::from(NODES)));
-        let [call] = &nodes[0].calls(&Whose::Token(id(number)), 10).await.unwrap()[..] else { panic!("one call") };
+        let [call] = &store.calls(&Whose::Token(id(number)), 10).await.unwrap()[..] else { panic!("one call") };
         assert_eq!(call.route, Some(format!("/nodes/{}", NODES - 1)));
-        let signals = nodes[0].signals(&Whose::Token(id(number)), at(0), 10).await.unwrap();
+        let signals = store.signals(&Whose::Token(id(number)), at(0), 10).await.unwrap();
         let counts: Vec<_> = signals.iter().map(|signal| (signal.kind, signal.count)).collect();
         let added = FLUSHES * (1..=u64::from(NODES)).sum::<u64>();
         assert_eq!(counts, [(SignalKind::Burst, NODES.into()), (SignalKind::UsedAfterRevoke, added)]);
         assert!(signals.iter().all(|signal| (signal.first, signal.last) == (at(0), at(i64::from(NODES) - 1))));
-        assert_eq!(nodes[0].load(&[selector(number, 1)]).await.unwrap()[0].secret.key, key("k2"));
+        assert_eq!(store.load(&[selector(number, 1)]).await.unwrap()[0].secret.key, key("k2"));
     }
 }
 
