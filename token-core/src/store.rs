@@ -126,7 +126,7 @@ pub trait TokenStore: Send + Sync + 'static {
     async fn ack(&self, delivered: &[Cursor], at: Time) -> Result<(), StoreError>;
 
     /// Deletes up to `limit` tokens that were dead before `before`, each with its secrets, events, change ids and usage. A token with an event that was not acknowledged stays while `keep_undelivered`.
-    /// Answers how many tokens were deleted.
+    /// Answers how many tokens were deleted. Each goes as a whole, but not all need go together: after an error some may be gone.
     async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError>;
 
     /// The ids of all keys that are still needed at `now`: those of owners' seals, and of tokens that are live, those of their seals and

@@ -11,7 +11,7 @@ use super::Inner;
 /// How often it is looked after.
 pub(super) const TEND_EVERY: Duration = Duration::from_secs(3600);
 
-/// Tokens, or rows of a kind, of one transaction; and transactions of one round, so that no round takes for ever.
+/// Tokens, or rows of a kind, that are asked for at once; and how often in one round, so that no round takes for ever.
 const BATCH: u32 = 500;
 const BATCHES: u32 = 1000;
 

@@ -239,7 +239,7 @@ impl TokenStore for SqlStore {
 
     async fn purge(&self, before: Time, keep_undelivered: bool, limit: u32) -> Result<u64, StoreError> {
         let by_token = self.dialect.by_index("api_token_secrets_generation");
-        self.transact(&purge::Purge { before, keep_undelivered, limit, lock: self.dialect.lock(), by_token }).await
+        self.purge_dead(&purge::Purge { before, keep_undelivered, limit, lock: self.dialect.lock(), by_token }).await
     }
 
     async fn keys(&self, now: Time) -> Result<Vec<KeyId>, StoreError> {

@@ -1,12 +1,16 @@
 //! Deleting what is dead for long enough, with everything that belongs to it.
 
 use async_trait::async_trait;
-use token_core::{Subject, Time, TokenId};
+use token_core::{Fault, StoreError, Subject, Time, TokenId};
 
-use super::work::{CHUNK, End, Work};
+use super::SqlStore;
+use super::work::{End, Work};
 use crate::dialect::{Rows, Session};
 use crate::error::{BadColumn, Failure};
 use crate::value::{Value, list, values};
+
+/// Tokens of one transaction: a statement that deletes their rows has a limit, and one of them may have a great many.
+const AT_ONCE: usize = 20;
 
 pub(super) struct Purge {
     pub(super) before: Time,
@@ -54,17 +58,44 @@ impl Purge {
     }
 }
 
+impl SqlStore {
+    /// Deletes what may go, a few tokens in each transaction, and fewer where that takes too long: else the same would be tried
+    /// again for ever.
+    pub(super) async fn purge_dead(&self, purge: &Purge) -> Result<u64, StoreError> {
+        let values = values![purge.before, purge.limit, purge.before, purge.limit, purge.limit];
+        let found = ids(&self.read(purge.dead().into(), &values).await?)?;
+        let (mut rest, mut at_once, mut deleted, mut failed) = (found.as_slice(), AT_ONCE, 0, None);
+        while !rest.is_empty() {
+            let (tokens, later) = rest.split_at(at_once.min(rest.len()));
+            match self.transact(&Deleting { purge, tokens }).await {
+                Ok(more) => (deleted, rest) = (deleted + more, later),
+                Err(error) if error.fault() == Fault::TimedOut && tokens.len() > 1 => at_once = tokens.len() / 2,
+                // One that takes too long by itself is in the way of no other. With two of them it is the database that is slow.
+                Err(error) if error.fault() == Fault::TimedOut && failed.is_none() => {
+                    (failed, rest) = (Some(error), later)
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match failed {
+            Some(error) if deleted == 0 => Err(error),
+            _ => Ok(deleted),
+        }
+    }
+}
+
+/// The deletion of tokens that were found to be dead, and of those only that still are.
+struct Deleting<'a> {
+    purge: &'a Purge,
+    tokens: &'a [TokenId],
+}
+
 #[async_trait]
-impl Work for Purge {
+impl Work for Deleting<'_> {
     type Done = u64;
 
     async fn run(&self, session: &mut dyn Session) -> Result<End<u64>, Failure> {
-        let values = values![self.before, self.limit, self.before, self.limit, self.limit];
-        let found = session.query(self.dead().into(), &values).await?;
-        let mut deleted = 0;
-        for chunk in ids(&found)?.chunks(CHUNK) {
-            deleted += self.delete(session, chunk).await?;
-        }
+        let deleted = self.purge.delete(session, self.tokens).await?;
         Ok(if deleted == 0 { End::Undo(0) } else { End::Keep(deleted) })
     }
 }
