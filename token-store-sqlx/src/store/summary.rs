@@ -1,5 +1,6 @@
 //! What is asked of stored usage: each answer takes a statement or two, whose rows are bounded by what was asked for.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use token_core::{
@@ -182,6 +183,9 @@ impl SqlStore {
             };
             found.extend(self.all(sql.into(), &arguments, read).await?);
         }
+        // Each statement answered its own latest.
+        found.sort_by_key(|novel| Reverse(novel.source.last_seen));
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(found)
     }
 

@@ -20,6 +20,7 @@ on_every_database! {
     a_flush_is_a_statement_a_kind_and_a_thousand_rows,
     a_flush_whose_caller_gives_up_goes_on_and_holds_nothing_up,
     a_small_flush_is_one_statement_where_the_database_takes_all_kinds_in_one,
+    of_more_tokens_than_a_statement_names_the_latest_sources_are_answered,
 }
 
 fn used(number: u32, second: i64, count: u64) -> UseTally {
@@ -238,4 +239,23 @@ async fn a_flush_whose_caller_gives_up_goes_on_and_holds_nothing_up(db: &Databas
     // By then all that it held is free.
     store.record(&once).await.unwrap();
     assert_eq!(store.usage(id(1), at(0)).await.unwrap().hours[0].count, 4);
+}
+
+async fn of_more_tokens_than_a_statement_names_the_latest_sources_are_answered(db: &Database) {
+    let store = db.store().await;
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    store.commit(&create(token(1, "ann"), 9)).await.unwrap();
+    let source = |number, last| {
+        let network = source_network(IpAddr::V4(Ipv4Addr::new(198, 51, u8::try_from(last).unwrap(), 0)));
+        SourceTally { token: id(number), network, first: at(1), last: at(last), uses: 1, refusals: 0 }
+    };
+    let sources = vec![source(0, 2), source(0, 4), source(1, 3), source(1, 5)];
+    store.record(&Tallies { sources, ..Tallies::default() }).await.unwrap();
+    // One at each end, and between them a great many that are not there.
+    let tokens: Vec<_> = std::iter::once(0).chain(100..1200).chain([1]).map(id).collect();
+    for (limit, latest) in [(1, &[5][..]), (3, &[5, 4, 3]), (9, &[5, 4, 3, 2])] {
+        let novel = store.novel_sources(&tokens, at(0), limit).await.unwrap();
+        let seen: Vec<_> = novel.iter().map(|novel| novel.source.last_seen).collect();
+        assert_eq!(seen, latest.iter().map(|second| at(*second)).collect::<Vec<_>>());
+    }
 }
