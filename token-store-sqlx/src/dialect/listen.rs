@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{Executor as _, PgPool};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -48,7 +48,10 @@ async fn hear(pool: &PgPool, bell: &Notify) -> sqlx::Error {
             Ok(Ok(None)) => return sqlx::Error::WorkerCrashed,
             Ok(Err(error)) => return error,
             Err(_) => {
-                if let Err(error) = within(listener.listen(CHANNEL)).await {
+                // Not by listening again: the library keeps a list of every time that it was asked to. What is told meanwhile it keeps
+                // for the next look.
+                let asked = async { listener.execute("SELECT 1").await.map(|_| ()) };
+                if let Err(error) = within(asked).await {
                     return error;
                 }
             }
