@@ -110,6 +110,11 @@ impl Failure {
         }
     }
 
+    /// Whether others hold a lock that was not had in time.
+    pub(crate) fn is_of_a_lock(&self) -> bool {
+        matches!(self, Failure::Fault(error) if error.fault() == Fault::Deadlock)
+    }
+
     /// The same failure, met while a commit was under way: unless the database said that it did not commit, it may have.
     pub(crate) fn during_commit(self) -> Failure {
         match self {

@@ -91,6 +91,8 @@ impl Flavor for MySql {
                 let mut conn = taken.conn;
                 // The lock is let go with the connection, whatever happens.
                 conn.close_on_drop();
+                // First of all: who waits for the lock runs a statement as well, which would be over its limit.
+                within::<_, MySqlConnection>(conn.run(UNHURRIED)).await?;
                 let lock = "SELECT get_lock(concat('api_tokens.', md5(database())), 5) AS had";
                 let had = within::<_, MySqlConnection>(conn.query(lock.into(), &[])).await?;
                 match had.first().map(|row| row.int("had")).transpose()?.flatten() {
@@ -98,7 +100,6 @@ impl Flavor for MySql {
                     Some(_) => return Err(StoreError::from(Fault::Deadlock).into()),
                     None => return Err(StoreError::new(Fault::Other, "no database is chosen").into()),
                 }
-                within::<_, MySqlConnection>(conn.run(UNHURRIED)).await?;
                 bring_up_to_date(&mut *conn).await
             }
             Err(error) => Err(error),

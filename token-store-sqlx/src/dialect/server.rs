@@ -17,7 +17,7 @@ use super::schema::pending;
 use super::transaction::{self, PATIENCE, Transaction};
 use super::{Dialect, Row, Rows, Session, Sql};
 use crate::error::{Failure, OpenError};
-use crate::store::persist;
+use crate::store::{MIGRATING, persist_opening};
 use crate::value::Value;
 
 /// How long a connection is waited for.
@@ -25,9 +25,6 @@ const WAIT: Duration = Duration::from_secs(3);
 
 /// A connection that was idle for longer than this may have been lost, and is asked first.
 const TRUSTED: Duration = Duration::from_secs(1);
-
-/// How long making the tables may take, or changing them: they may be large. The statements that do so have as long.
-const MIGRATING: Duration = Duration::from_secs(600);
 
 /// How long it has to answer: there may be several of that kind, and time must be left to make another.
 const PING: Duration = Duration::from_millis(250);
@@ -123,7 +120,7 @@ impl<F: Flavor> Server<F> {
 
     async fn up_to_date(self) -> Result<Server<F>, OpenError> {
         F::check(&self).await?;
-        let migrated = persist(50, || async {
+        let migrated = persist_opening(|| async {
             // Dropped in the middle, the connection of it is closed.
             let migrated = tokio::time::timeout(MIGRATING, F::migrate(&self)).await;
             migrated.unwrap_or_else(|_| Err(fault(Fault::TimedOut)))

@@ -18,7 +18,7 @@ use super::schema::{bring_up_to_date, pending, sorted};
 use super::transaction::{Transaction, query, query_first, query_keys};
 use super::{Dialect, Row, Rows, Session, Sql, Tally};
 use crate::error::{BadColumn, Failure, OpenError};
-use crate::store::persist;
+use crate::store::persist_opening;
 use crate::value::Value;
 
 /// How long anything waits: for a connection, for its turn to write, for the lock of another process.
@@ -100,8 +100,8 @@ impl Sqlite {
     /// Brings the tables up to date, however many processes do so at once.
     async fn migrate(&self) -> Result<(), OpenError> {
         // The first connection of a new database switches it to its write-ahead log, and SQLite does not wait for the
-        // lock of that: so whoever comes second asks again, for about as long as others wait for a lock.
-        persist(50, || self.try_migrate()).await?.map_err(OpenError::Schema)
+        // lock of that: so whoever comes second asks again.
+        persist_opening(|| self.try_migrate()).await?.map_err(OpenError::Schema)
     }
 
     async fn try_migrate(&self) -> Result<Result<(), MigrateError>, Failure> {

@@ -34,7 +34,9 @@ use crate::dialect::Server;
 use crate::dialect::Sqlite;
 use crate::error::OpenError;
 
-pub(crate) use work::persist;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) use work::MIGRATING;
+pub(crate) use work::persist_opening;
 
 /// Tokens in an SQL database.
 ///
@@ -76,7 +78,8 @@ impl SqlStore {
     /// servers: locks of rows are not the cluster's.
     ///
     /// Nothing waits for ever. A connection is waited for up to 3 seconds, a lock that others hold up to 2 (SQLite: 5), a statement up to 10;
-    /// work that others were in the way of is done again up to 5 times. Changing large tables for a new version has ten minutes.
+    /// work that others were in the way of is done again up to 5 times. Changing large tables for a new version has ten minutes, and
+    /// whoever opens them meanwhile waits as long.
     ///
     /// [postgres]: https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html
     /// [mysql]: https://docs.rs/sqlx/0.9/sqlx/mysql/struct.MySqlConnectOptions.html

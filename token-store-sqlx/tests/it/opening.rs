@@ -1,5 +1,8 @@
 //! Opening: what is there already, and several at once.
 
+use std::time::Duration;
+
+use sqlx::Connection as _;
 use token_core::{Committed, TokenStore};
 use token_store_sqlx::{OpenError, SqlStore};
 
@@ -75,6 +78,27 @@ async fn an_address_that_fails_tells_no_password(db: &Database) {
         let error = SqlStore::open(&address).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
+}
+
+/// For longer than a statement may take, and than the lock is waited for at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the server at TOKEN_TEST_MYSQL_URL"]
+async fn who_opens_while_another_changes_the_tables_waits_for_it_on_mysql() {
+    let db = Database::mysql().await;
+    let mut other = db.connect_or_make().await;
+    let lock = sqlx::query_scalar::<_, i64>("SELECT get_lock(concat('api_tokens.', md5(database())), 0)");
+    assert_eq!(lock.fetch_one(&mut other).await.unwrap(), 1);
+    let url = db.url().to_owned();
+    let opening = tokio::spawn(async move { SqlStore::open(&url).await });
+    let waiting = "SELECT count(*) FROM information_schema.processlist \
+                   WHERE db = database() AND id <> connection_id() AND info LIKE '%get_lock%'";
+    while db.count(waiting).await == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(6500)).await;
+    assert!(!opening.is_finished());
+    other.close().await.unwrap();
+    assert!(opening.await.unwrap().unwrap().keys(token_core::Time::EPOCH).await.unwrap().is_empty());
 }
 
 #[tokio::test]
