@@ -98,7 +98,17 @@ impl Failure {
         match self {
             Failure::Duplicate(_) => false,
             Failure::Broken(_) => true,
-            Failure::Fault(error) => error.fault() == Fault::TimedOut,
+            // One to a server that takes no writes any more would go on leading there, when its name has long led elsewhere.
+            Failure::Fault(error) => matches!(error.fault(), Fault::TimedOut | Fault::ReadOnly),
+        }
+    }
+
+    /// Whether the connections that were made before this was met are likely of no more use either: the server went, or its role did.
+    pub(crate) fn ends_others(&self) -> bool {
+        match self {
+            Failure::Duplicate(_) => false,
+            Failure::Broken(_) => true,
+            Failure::Fault(error) => error.fault() == Fault::ReadOnly,
         }
     }
 

@@ -129,7 +129,7 @@ impl<'a, DB: Database<Connection: Link>> Asked<'a, DB> {
             Err(failure) if failure.ends_connection() => Then::Close,
             Err(_) => Then::ToPool,
         };
-        if matches!(done, Err(Failure::Broken(_))) {
+        if done.as_ref().is_err_and(Failure::ends_others) {
             self.ready.close();
         }
         done
@@ -197,13 +197,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_broke_takes_the_others_along() {
+    async fn one_that_broke_or_takes_no_writes_takes_the_others_along() {
         let (pool, ready) = (pool(), Ready::up_to(2));
-        let broken = asked(&pool, &ready).await;
-        asked(&pool, &ready).await.settled(Ok(())).unwrap();
-        let failed: Result<(), Failure> = Err(Failure::Broken(StoreError::from(Fault::ConnectionLost)));
-        assert!(broken.settled(failed).is_err());
-        assert!(ready.take().is_none());
+        for failure in [
+            Failure::Broken(StoreError::from(Fault::ConnectionLost)),
+            Failure::Fault(StoreError::from(Fault::ReadOnly)),
+        ] {
+            let ended = asked(&pool, &ready).await;
+            asked(&pool, &ready).await.settled(Ok(())).unwrap();
+            assert!(ended.settled(Err::<(), _>(failure)).is_err());
+            assert!(ready.take().is_none());
+        }
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ mod commits;
 mod conformance;
 mod database;
 mod delivery;
+mod failover;
 mod faults;
 mod first_schema;
 mod lists;
