@@ -28,6 +28,8 @@ pub(super) struct Ready<DB: Database> {
     most: usize,
     /// The one that was used last at the end.
     kept: Mutex<Vec<Taken<DB>>>,
+    /// When one was found to be lost last.
+    lost: Mutex<Option<Instant>>,
 }
 
 /// A connection that was taken out of its pool.
@@ -53,7 +55,7 @@ impl<DB: Database> Taken<DB> {
 impl<DB: Database> Ready<DB> {
     /// Keeps up to so many; none, where the pool is the host's, who may wait for them there.
     pub(super) fn up_to(most: usize) -> Ready<DB> {
-        Ready { most, kept: Mutex::new(Vec::with_capacity(most)) }
+        Ready { most, kept: Mutex::new(Vec::with_capacity(most)), lost: Mutex::new(None) }
     }
 
     /// The one that was used last, if there is one.
@@ -76,8 +78,16 @@ impl<DB: Database> Ready<DB> {
 
     /// Closes all: one was found to be lost, and the others are no better.
     pub(super) fn close(&self) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let lost = std::mem::take(&mut *self.lock());
         lost.into_iter().for_each(|mut taken| taken.conn.close_on_drop());
+    }
+
+    /// Whether nothing was found to be lost since a connection of the pool was used, which is idle for so long.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(super) fn none_lost_within(&self, idle_for: Duration) -> bool {
+        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_none_or(|lost| idle_for < lost.elapsed())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Taken<DB>>> {

@@ -82,7 +82,7 @@ pub(crate) struct Server<F: Flavor> {
     /// none can be made, and not that others have them all.
     turns: Option<Arc<Semaphore>>,
     /// Of such a pool, the connections that are ready.
-    ready: Ready<F::Database>,
+    ready: Arc<Ready<F::Database>>,
     /// Whether the last to ask for a connection could not be given one.
     unreachable: AtomicBool,
 }
@@ -90,7 +90,8 @@ pub(crate) struct Server<F: Flavor> {
 impl<F: Flavor> Server<F> {
     /// Works on a pool of the host's.
     pub(crate) async fn on(pool: Pool<F::Database>) -> Result<Server<F>, OpenError> {
-        Server { pool, turns: None, ready: Ready::up_to(0), unreachable: AtomicBool::new(false) }.up_to_date().await
+        let ready = Arc::new(Ready::up_to(0));
+        Server { pool, turns: None, ready, unreachable: AtomicBool::new(false) }.up_to_date().await
     }
 
     /// Opens a pool of its own.
@@ -98,21 +99,26 @@ impl<F: Flavor> Server<F> {
         options: <<F::Database as Database>::Connection as sqlx::Connection>::Options,
         pool: PoolOptions<F::Database>,
     ) -> Result<Server<F>, OpenError> {
+        let turns = usize::try_from(pool.get_max_connections()).unwrap_or(Semaphore::MAX_PERMITS);
+        let ready = Arc::new(Ready::up_to(READY.min(turns)));
+        // Those that are ready hold their pool, and would be held by it.
+        let kept = Arc::downgrade(&ready);
         let pool = pool
             .acquire_timeout(WAIT)
             // Asking each connection whether it lives, each time, would take a fifth of all there is to do.
             .test_before_acquire(false)
-            .before_acquire(|conn, meta| {
+            .before_acquire(move |conn, meta| {
+                let none_lost = kept.upgrade().is_some_and(|ready| ready.none_lost_within(meta.idle_for));
+                let trusted = none_lost && meta.idle_for <= TRUSTED;
                 Box::pin(async move {
                     // One that does not answer is thrown away, and another made.
-                    Ok(meta.idle_for <= TRUSTED || lives(conn).await)
+                    Ok(trusted || lives(conn).await)
                 })
             });
-        let turns = usize::try_from(pool.get_max_connections()).unwrap_or(Semaphore::MAX_PERMITS);
         let server = Server {
             pool: pool.connect_lazy_with(options),
             turns: Some(Arc::new(Semaphore::new(turns))),
-            ready: Ready::up_to(READY.min(turns)),
+            ready,
             unreachable: AtomicBool::new(false),
         };
         server.up_to_date().await
@@ -187,7 +193,8 @@ impl<F: Flavor> Server<F> {
 
     pub(super) async fn transaction(&self) -> Result<Transaction<F::Database>, Failure> {
         let (conn, turn) = self.acquire().await?;
-        Transaction::begin(conn.conn, turn, F::BEGIN).await
+        let ready = Some(Arc::clone(&self.ready));
+        Transaction::begin(conn.conn, turn, ready, F::BEGIN).await
     }
 }
 

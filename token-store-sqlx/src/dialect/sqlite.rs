@@ -150,7 +150,7 @@ impl Sqlite {
         };
         let conn = self.writes.acquire().await.map_err(SqliteConnection::failure)?;
         // The lock to write is taken first: one that begins by reading may find that it can't go on to write.
-        Transaction::begin(conn, Some(turn), "BEGIN IMMEDIATE").await
+        Transaction::begin(conn, Some(turn), None, "BEGIN IMMEDIATE").await
     }
 }
 

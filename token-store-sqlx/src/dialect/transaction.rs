@@ -1,5 +1,6 @@
 //! An open transaction, the same on every database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use token_core::{Fault, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Link;
-use super::ready::Asked;
+use super::ready::{Asked, Ready};
 use super::{Row, Rows, Session, Sql, Tally};
 use crate::error::Failure;
 use crate::value::Value;
@@ -76,15 +77,18 @@ pub(super) struct Transaction<DB: Database<Connection: Link>> {
     conn: Option<PoolConnection<DB>>,
     /// The turn that this transaction has among others of this process.
     turn: Option<OwnedSemaphorePermit>,
+    /// Those that are ready meanwhile, and no better than the transaction's own.
+    ready: Option<Arc<Ready<DB>>>,
 }
 
 impl<DB: Database<Connection: Link>> Transaction<DB> {
     pub(super) async fn begin(
         conn: PoolConnection<DB>,
         turn: Option<OwnedSemaphorePermit>,
+        ready: Option<Arc<Ready<DB>>>,
         begin: &'static str,
     ) -> Result<Transaction<DB>, Failure> {
-        let mut transaction = Transaction { conn: Some(conn), turn };
+        let mut transaction = Transaction { conn: Some(conn), turn, ready };
         let begun = within::<_, DB::Connection>(transaction.conn()?.run(begin)).await;
         transaction.checked(begun)?;
         trace!("begun");
@@ -100,6 +104,9 @@ impl<DB: Database<Connection: Link>> Transaction<DB> {
 
     /// Gives a connection up that failed: the database rolls back what was begun on it.
     fn checked<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        if let Some(ready) = self.ready.as_ref().filter(|_| done.as_ref().is_err_and(Failure::ends_others)) {
+            ready.close();
+        }
         if done.as_ref().is_err_and(Failure::ends_connection) {
             if let Some(mut conn) = self.conn.take() {
                 conn.close_on_drop();

@@ -1,7 +1,8 @@
-//! Servers that fail over: connections that go on and take no writes any more.
+//! Servers that fail over: connections that end all at once, and those that go on and take no writes any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
@@ -12,7 +13,67 @@ use crate::database::{Database, Kind, on_every_server};
 use crate::sample::*;
 
 on_every_server! {
+    connections_that_end_all_at_once_reach_no_caller,
+    a_store_that_goes_takes_its_connections_along,
     a_connection_that_takes_no_writes_is_not_kept,
+}
+
+/// How many there are, without the one that counts.
+async fn connections(db: &Database) -> i64 {
+    let connections = match db.kind() {
+        Kind::Postgres => "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()",
+        _ => "SELECT count(*) FROM information_schema.processlist WHERE db = database()",
+    };
+    db.count(connections).await - 1
+}
+
+/// Has as many connections as the store makes, all of them used a moment ago.
+async fn connect_all(db: &Database, store: &Arc<SqlStore>) {
+    while connections(db).await < 10 {
+        let reading: Vec<_> = (0..200)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.token(id(0)).await.map(|_| ()) })
+            })
+            .collect();
+        for read in reading {
+            read.await.unwrap().unwrap();
+        }
+    }
+}
+
+async fn connections_that_end_all_at_once_reach_no_caller(db: &Database) {
+    let store = Arc::new(db.store().await);
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    for number in (1..40).step_by(10) {
+        connect_all(db, &store).await;
+        db.disconnect_all().await;
+        assert_eq!(store.commit(&create(token(number, "ann"), 100)).await.unwrap(), Committed::Done);
+        connect_all(db, &store).await;
+        db.disconnect_all().await;
+        let committing: Vec<_> = (number + 1..number + 10)
+            .map(|number| {
+                let store = store.clone();
+                tokio::spawn(async move { store.commit(&create(token(number, "ann"), 100)).await })
+            })
+            .collect();
+        for committed in committing {
+            assert_eq!(committed.await.unwrap().unwrap(), Committed::Done);
+        }
+    }
+}
+
+async fn a_store_that_goes_takes_its_connections_along(db: &Database) {
+    let store = Arc::new(db.store().await);
+    store.commit(&create_first(token(0, "ann"))).await.unwrap();
+    connect_all(db, &store).await;
+    drop(Arc::into_inner(store).unwrap());
+    let gone = async {
+        while connections(db).await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("some are left");
 }
 
 /// As those to a primary that was made a replica.
