@@ -60,12 +60,12 @@ pub trait TokenStore: Send + Sync + 'static {
     /// At most `limit` events of a subject with a number above `after`, in order.
     async fn events(&self, subject: &Subject, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 
-    /// What is stored of a token's usage by hour: the last use of each secret, and counts of the hours that start at `since` or later
+    /// What is stored of a token's usage by hour: the last use of each secret, of the latest hundred that were used at least, and counts of the hours that start at `since` or later
     /// and were not folded. Empty for a token that is unknown or was never used.
     async fn usage(&self, token: TokenId, since: Time) -> Result<Usage, StoreError>;
 
     /// What is stored of the usage of these tokens: the days that start at `since` or later, hours that were not folded among them, refusals since
-    /// then by reason, the last use of each secret, scopes, and the signals that were last seen at `signals_since` or later, the latest first. In no order; a token of which nothing is
+    /// then by reason, the last use of each secret, of the latest two that were used at least, scopes, and the signals that were last seen at `signals_since` or later, the latest first. In no order; a token of which nothing is
     /// stored may be missing.
     async fn summaries(
         &self,

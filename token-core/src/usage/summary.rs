@@ -49,7 +49,7 @@ pub struct TokenUsage {
     pub days: Vec<DayOfUse>,
     /// Refusals since that day, by reason, in the order of their codes.
     pub refusals: Vec<(Reason, u64)>,
-    /// The last use of each secret that was ever used, by generation.
+    /// The last use of each secret, by generation, of the latest two that were used at least: those that can be in use are among them.
     pub last: Vec<(Generation, LastUse)>,
     /// The scopes that were ever exercised, by name.
     pub scopes: Vec<ScopeUse>,

@@ -122,7 +122,7 @@ pub struct HourOfUse {
 /// What is stored of a token's usage by hour since a moment. Hours are kept for as long as the policy says; days for longer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// The last use of each secret that was ever used, by generation.
+    /// The last use of each secret, by generation, of the latest hundred that were used at least.
     pub last: Vec<(Generation, LastUse)>,
     /// Uses by hour, then generation.
     pub hours: Vec<HourOfUse>,

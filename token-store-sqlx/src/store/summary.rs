@@ -21,6 +21,18 @@ fn tokens_in(tokens: &[TokenId]) -> (String, Vec<Value<'static>>) {
     list(tokens.iter().map(|token| Value::from(*token)))
 }
 
+/// A column of the last uses of the two latest secrets that were used of each token, whose ids come twice: those that can be in use are
+/// among them. A token that is rotated each hour has thousands of others, so these are come to one by one, from the end of an index.
+fn latest(column: &str, marks: &str) -> String {
+    let one = |later: u32| {
+        format!(
+            "SELECT t.id AS token, (SELECT l.{column} FROM api_token_usage_last l WHERE l.token = t.id \
+             ORDER BY l.generation DESC LIMIT 1 OFFSET {later}) AS {column} FROM api_tokens t WHERE t.id IN ({marks})"
+        )
+    };
+    format!("({} UNION ALL {}) AS latest", one(0), one(1))
+}
+
 impl SqlStore {
     pub(super) async fn summaries_of(
         &self,
@@ -85,15 +97,17 @@ impl SqlStore {
         into: &mut HashMap<TokenId, TokenUsage>,
     ) -> Result<(), StoreError> {
         let (marks, ids) = tokens_in(tokens);
+        let latest = latest("generation", &marks);
         let sql = format!(
-            "SELECT token, generation, generation AS times, address, client, at, at AS began \
-             FROM api_token_usage_last WHERE token IN ({marks}) \
+            "SELECT u.token, u.generation, u.generation AS times, u.address, u.client, u.at, u.at AS began \
+             FROM {latest} \
+             JOIN api_token_usage_last u ON u.token = latest.token AND u.generation = latest.generation \
              UNION ALL SELECT token, 0, 0, scope, scope, last_at, last_at \
              FROM api_token_usage_scopes WHERE token IN ({marks}) \
              UNION ALL SELECT s.token, -s.kind, s.times, s.subject, t.name, s.last_at, s.first_at \
              FROM api_token_signals s JOIN api_tokens t ON t.id = s.token WHERE s.token IN ({marks}) AND s.last_at >= ?"
         );
-        let mut arguments = [ids.clone(), ids.clone(), ids].concat();
+        let mut arguments = [ids.clone(), ids.clone(), ids.clone(), ids].concat();
         arguments.push(signals_since.into());
         for (token, mark) in self.all(sql.into(), &arguments, mark).await? {
             let summary = of(into, token);
@@ -151,11 +165,11 @@ impl SqlStore {
         let mut found = Vec::new();
         for chunk in tokens.chunks(CHUNK) {
             let (marks, ids) = tokens_in(chunk);
-            let sql = format!(
-                "SELECT token, max(at) AS at FROM api_token_usage_last WHERE token IN ({marks}) GROUP BY token"
-            );
+            // Of both, since the old value may have been used after the new one.
+            let latest = latest("at", &marks);
+            let sql = format!("SELECT token, max(at) AS at FROM {latest} GROUP BY token HAVING max(at) IS NOT NULL");
             let read = |row: &dyn Row| Ok((row.need_id("token")?, row.need_time("at")?));
-            found.extend(self.all(sql.into(), &ids, read).await?);
+            found.extend(self.all(sql.into(), &[ids.clone(), ids].concat(), read).await?);
         }
         Ok(found)
     }

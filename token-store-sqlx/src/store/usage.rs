@@ -30,8 +30,9 @@ impl SqlStore {
     }
 
     pub(super) async fn usage_of(&self, token: TokenId, since: Time) -> Result<Usage, StoreError> {
-        let last =
-            "SELECT generation, at, address, client FROM api_token_usage_last WHERE token = ? ORDER BY generation";
+        let last = "SELECT generation, at, address, client FROM (\
+                    SELECT generation, at, address, client FROM api_token_usage_last WHERE token = ? \
+                    ORDER BY generation DESC LIMIT 100) AS latest ORDER BY generation";
         let hours = "SELECT hour, generation, uses FROM api_token_usage_hours WHERE token = ? AND hour >= ? \
                      ORDER BY hour, generation";
         let refusals = "SELECT token, hour, reason, refusals FROM api_token_refusals WHERE token = ? AND hour >= ? \

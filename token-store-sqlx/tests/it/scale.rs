@@ -19,7 +19,7 @@ const DAY: i64 = 24 * 3600;
 const TOKENS: u32 = 10_000;
 /// So many of them live, the others have expired.
 const LIVE: u32 = 2_000;
-/// So many of them are used in every hour, the others now and then.
+/// So many of them are used in every hour, and rotated as often, the others now and then.
 const STEADY: u32 = 20;
 /// Noon of some day.
 const NOW: i64 = 20_000 * DAY + DAY / 2;
@@ -72,11 +72,14 @@ async fn look_at_all(db: &Database, told: &Told, store: &SqlStore, rows: &BTreeM
     let list = one_page.at("summaries of a page", store.summaries(&page, days_ago(29), open)).await;
     assert_eq!(list.len(), 100);
     let usage = list.iter().find(|usage| usage.token == steady).unwrap();
-    assert_eq!((usage.days.len(), usage.last.len(), usage.scopes.len()), (30, 1, 2));
+    assert_eq!((usage.days.len(), usage.last.len(), usage.scopes.len()), (30, 2, 2));
+    assert_eq!(usage.last_used(), Some(at(NOW - 3)));
     assert!(!usage.signals.is_empty());
     let year = one_page.at("summary of a year", store.summaries(&[steady], days_ago(365), open)).await;
     assert_eq!(year[0].days.len(), 366);
 
+    let by_hour = Looking { statements: 3, ..one_page };
+    assert_eq!(by_hour.at("usage by hour", store.usage(steady, days_ago(7))).await.last.len(), 100);
     assert_eq!(one.at("sources", store.sources(steady, 100)).await.len(), 100);
     assert_eq!(one.at("calls of a token", store.calls(&Whose::Token(steady), 200)).await.len(), 32);
     assert_eq!(one.at("calls of an owner", store.calls(&owner("ann"), 200)).await.len(), 200);
@@ -102,6 +105,7 @@ async fn look_at_all(db: &Database, told: &Told, store: &SqlStore, rows: &BTreeM
     assert_eq!(one_page.at("everyone's live tokens", store.list(&everyones)).await.tokens.len(), 200);
 
     assert_eq!(one.at("last uses", store.last_used(&flushed)).await.len(), 500);
+    assert_eq!(one.at("last uses of a page", store.last_used(&page)).await.len(), 100);
     assert!(!one.at("novel sources", store.novel_sources(&flushed, days_ago(2), 1000)).await.is_empty());
     let hour = at(NOW).hour();
     let busy = BusyQuery { tokens: &flushed, hour, since: days_ago(7), uses: 1, refusals: 1 };
@@ -257,7 +261,8 @@ fn a_year(kind: Kind) -> String {
     let hour = time(&format!("{NOW} - n.i * 3600"));
     let day = time(&format!("{} - n.i * {DAY}", NOW - DAY / 2));
     let seen = time(&format!("{NOW} - n.i * {DAY} - t.i"));
-    fill("api_token_usage_last", "generation, at", format!("1, {}", time(&format!("{NOW} - t.i"))), 1, 1);
+    let used = format!("1000 - n.i, {}", time(&format!("{NOW} - n.i * 3600 - t.i")));
+    fill("api_token_usage_last", "generation, at", used, 1000, 1);
     fill("api_token_usage_hours", "hour, generation, uses", format!("{hour}, 1, 9"), 8 * 24, 8);
     fill("api_token_refusals", "hour, reason, refusals", format!("{hour}, 9, 2"), 8 * 24, 4);
     for reason in [0, 9] {

@@ -21,6 +21,7 @@ on_every_database! {
     a_flush_whose_caller_gives_up_goes_on_and_holds_nothing_up,
     a_small_flush_is_one_statement_where_the_database_takes_all_kinds_in_one,
     of_more_tokens_than_a_statement_names_the_latest_sources_are_answered,
+    of_a_token_that_is_rotated_again_and_again_the_latest_uses_are_answered,
 }
 
 fn used(number: u32, second: i64, count: u64) -> UseTally {
@@ -258,4 +259,31 @@ async fn of_more_tokens_than_a_statement_names_the_latest_sources_are_answered(d
         let seen: Vec<_> = novel.iter().map(|novel| novel.source.last_seen).collect();
         assert_eq!(seen, latest.iter().map(|second| at(*second)).collect::<Vec<_>>());
     }
+}
+
+async fn of_a_token_that_is_rotated_again_and_again_the_latest_uses_are_answered(db: &Database) {
+    let store = db.store().await;
+    store.commit(&create_first(token(1, "ann"))).await.unwrap();
+    store.commit(&create(token(2, "ann"), 9)).await.unwrap();
+    let of = |generation, tally| UseTally { generation: Generation::new(generation).unwrap(), ..tally };
+    // The old value was used after the new one.
+    let tallies = vec![of(1, used(1, 10, 1)), of(2, used(1, 20, 1)), of(3, used(1, 40, 1)), of(7, used(1, 30, 1))];
+    store.record(&uses([tallies, vec![used(2, 50, 1)]].concat())).await.unwrap();
+    let mut summaries = store.summaries(&[id(1), id(2), id(3)], at(0), at(0)).await.unwrap();
+    summaries.sort_by_key(|usage| usage.token);
+    let last = |usage: &token_core::TokenUsage| {
+        usage.last.iter().map(|(generation, last)| (generation.number(), last.at)).collect::<Vec<_>>()
+    };
+    assert_eq!(last(&summaries[0]), [(3, at(40)), (7, at(30))]);
+    assert_eq!(summaries[0].last[0].1, used(1, 40, 1).last);
+    assert_eq!(last(&summaries[1]), [(1, at(50))]);
+    let mut latest = store.last_used(&[id(1), id(2), id(3)]).await.unwrap();
+    latest.sort_unstable();
+    assert_eq!(latest, [(id(1), at(40)), (id(2), at(50))]);
+
+    let many = (1..=300).map(|generation| of(generation, used(2, 60, 1))).collect();
+    store.record(&uses(many)).await.unwrap();
+    let usage = store.usage(id(2), at(0)).await.unwrap();
+    let generations: Vec<_> = usage.last.iter().map(|(generation, _)| generation.number()).collect();
+    assert_eq!(generations, (201..=300).collect::<Vec<_>>());
 }

@@ -20,7 +20,7 @@ pub(crate) struct UsageBody {
     /// Where the hours begin.
     #[schema(schema_with = schema::time)]
     since: Time,
-    /// The last use of each value that was ever used.
+    /// The last use of each value, of the latest hundred that were used at least.
     last: Vec<LastUseBody>,
     hours: Vec<HourBody>,
     refusals: Vec<RefusalsBody>,

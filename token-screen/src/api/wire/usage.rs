@@ -33,7 +33,7 @@ pub(crate) struct UsageSummaryBody {
     days: Vec<DayBody>,
     /// Of those days, by reason.
     refusals: Vec<RefusalCountBody>,
-    /// The last use of each value that was ever used.
+    /// The last use of each value, of the latest two that were used at least.
     last: Vec<LastUseBody>,
     /// The scopes that were ever exercised.
     scopes: Vec<ScopeUseBody>,
