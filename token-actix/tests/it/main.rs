@@ -12,6 +12,8 @@ mod mistakes;
 mod client;
 #[path = "../../../token-axum/tests/it/credentials.rs"]
 mod credentials;
+#[path = "../../../token-core/tests/it/log.rs"]
+mod log;
 #[cfg(feature = "screen")]
 #[path = "../../../token-axum/tests/it/management.rs"]
 mod management;

@@ -1,8 +1,7 @@
 //! What a host gets wrong is said in its log, with what to do about it.
 
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use actix_web::App;
 use actix_web::dev::ServiceRequest;
@@ -10,32 +9,16 @@ use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::{self, ServiceConfig};
 use token_actix::{AnyToken, TokenLayer};
 
+use crate::log::Listening;
 use crate::service::{Service, text};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What is logged at level WARN and above while an app answers a request.
 async fn logged(configure: impl FnOnce(&mut ServiceConfig), path: &str, text: &str) -> String {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Listening::to(tracing::Level::WARN);
     let app = init_service(App::new().configure(configure)).await;
     let request = TestRequest::with_uri(path).insert_header(("Authorization", format!("Bearer {text}")));
     try_call_service(&app, request.to_request()).await.unwrap();
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 #[actix_web::test]
@@ -112,16 +95,12 @@ async fn token_management_behind_a_layer() {
     let service = Service::start().await;
     let minted = service.mint(token_core::Grants::default()).await;
     let tokens = &service.tokens;
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Listening::to(tracing::Level::WARN);
     let app = App::new().wrap(TokenLayer::required(tokens)).configure(|config| crate::host::mount(tokens, config));
     let request = TestRequest::with_uri("/api/tokens/tokens")
         .insert_header(("Authorization", format!("Bearer {}", text(&minted))));
     try_call_service(&init_service(app).await, request.to_request()).await.unwrap();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     for part in ["WARN", "App::new().configure(management(..)).service(web::scope(\"\").wrap(layer).route(..))"] {
         assert!(log.contains(part), "{log}");
     }

@@ -7,6 +7,8 @@ mod credentials;
 mod ends;
 mod guarded;
 mod host;
+#[path = "../../../token-core/tests/it/log.rs"]
+mod log;
 #[cfg(feature = "screen")]
 mod management;
 mod mistakes;

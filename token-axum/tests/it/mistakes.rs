@@ -1,8 +1,5 @@
 //! What a host gets wrong is said in its log, with what to do about it.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use ::tower::ServiceExt;
 use axum::Router;
 use axum::body::Body;
@@ -10,31 +7,15 @@ use axum::http::Request;
 use axum::routing::get;
 use token_axum::{AnyToken, TokenLayer};
 
+use crate::log::Listening;
 use crate::service::{Service, text};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What is logged at level WARN and above while `app` answers a request.
 async fn logged(app: Router, path: &str, text: &str) -> String {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Listening::to(tracing::Level::WARN);
     let request = Request::builder().uri(path).header("Authorization", format!("Bearer {text}"));
     app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 #[tokio::test]

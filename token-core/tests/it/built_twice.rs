@@ -9,7 +9,7 @@ use crate::world::KEYS;
 
 /// How often it was said while these were built, all of them alive to the end.
 async fn warnings(services: &[(&Arc<MemoryStore>, &str)]) -> usize {
-    let log = Listening::begin();
+    let log = Listening::to(tracing::Level::WARN);
     let mut alive = Vec::new();
     for (store, prefix) in services {
         alive.push(build(store, prefix).await);

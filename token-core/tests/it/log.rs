@@ -1,8 +1,9 @@
-//! What is logged at level WARN and above, while it is listened to.
+//! What is logged while it is listened to. The tests of adapters and stores listen by it too.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 
 #[derive(Clone, Default)]
@@ -25,11 +26,11 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    pub(crate) fn begin() -> Listening {
+    /// To this level and above.
+    pub(crate) fn to(level: Level) -> Listening {
         let log = Log::default();
         let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
+        let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(move || writer.clone()).finish();
         Listening { log, _guard: tracing::subscriber::set_default(subscriber) }
     }
 

@@ -250,7 +250,7 @@ async fn that_addresses_are_unknown_is_said_once_for_a_service() {
         let credential = Credential::Borrowed(text.as_bytes());
         world.tokens.authenticate(Ok(credential), Caller::default()).await.unwrap_err().reason()
     };
-    let log = Listening::begin();
+    let log = Listening::to(tracing::Level::WARN);
     // Strangers have nobody told of anything.
     assert_eq!(present(&with_wrong_verifier(text(&minted))).await, Reason::WrongVerifier);
     assert_eq!(log.text(), "");

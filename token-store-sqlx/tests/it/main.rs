@@ -10,6 +10,8 @@ mod failover;
 mod faults;
 mod first_schema;
 mod lists;
+#[path = "../../../token-core/tests/it/log.rs"]
+mod log;
 mod look_alikes;
 mod nodes;
 mod opening;

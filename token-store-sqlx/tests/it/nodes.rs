@@ -1,6 +1,5 @@
 //! Several nodes of one service, each with a store of its own on the same database, at the same time.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use token_core::{
 use token_store_sqlx::SqlStore;
 
 use crate::database::{Database, Kind, on_every_database};
+use crate::log::Listening;
 use crate::sample::*;
 
 on_every_database! {
@@ -100,28 +100,11 @@ fn tallies(node: u32) -> Tallies {
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// All nodes flush at the same time. Answers how often a flush was done again since others were in the way: the store says so in the log
 /// and nowhere else. All of it is on one thread, whose log nobody else writes.
 fn flush_at_once(db: &Database, flushes: u64) -> usize {
-    let log = Log::default();
-    let writer = log.clone();
-    let logging =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
     let flush = || {
-        let _logging = tracing::subscriber::set_default(logging);
+        let log = Listening::to(tracing::Level::DEBUG);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let flushing: Vec<_> = (0..)
@@ -138,10 +121,9 @@ fn flush_at_once(db: &Database, flushes: u64) -> usize {
                 flushed.await.unwrap();
             }
         });
+        log.text().matches("others were in the way in the token database").count()
     };
-    std::thread::scope(|scope| scope.spawn(flush).join()).unwrap();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    log.matches("others were in the way in the token database").count()
+    std::thread::scope(|scope| scope.spawn(flush).join()).unwrap()
 }
 
 /// How many deadlocks a server has ended: PostgreSQL in this database, MariaDB and MySQL in all.
